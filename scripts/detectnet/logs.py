@@ -1,0 +1,94 @@
+"""What a stage says: one log file with everything, and sentences on the screen."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from detectnet.errors import UserError
+
+Item = TypeVar("Item")
+log = logging.getLogger("detectnet")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser whose help shows defaults, with the ``--log`` option every script has."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    made.add_argument("--log", type=Path, help="write everything, tracebacks too, to this file as well")
+    return made
+
+
+def run(main: Callable[[argparse.Namespace], int | None], arguments: argparse.Namespace) -> None:
+    """Run ``main`` and leave the process: 0, its own code, 1 for a UserError, 2 for a defect.
+
+    A UserError prints its sentence; its traceback goes to the log only. Any other exception
+    prints its traceback to both, because it is ours to mend.
+    """
+    _start(arguments.log)
+    try:
+        code = main(arguments) or 0
+    except UserError as error:
+        log.error("%s", error)
+        _file_only("where the error was raised")
+        code = 1
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        code = 130
+    except Exception:
+        log.exception("unexpected error")
+        code = 2
+    sys.exit(code)
+
+
+def progress(
+    items: Iterable[Item], *, total: int | None = None, what: str = "", unit: str = "it"
+) -> Iterator[Item]:
+    """Iterate with a progress bar and ETA on the screen, and a line in the log every ten seconds.
+
+    On a terminal the bar moves; elsewhere (a cluster's log) only the lines are written.
+    """
+    total = len(items) if total is None and hasattr(items, "__len__") else total
+    started = said = time.monotonic()
+    with tqdm(items, total=total, desc=what, unit=unit, disable=not sys.stderr.isatty(), leave=False) as bar:
+        for done, item in enumerate(bar, start=1):
+            yield item
+            now = time.monotonic()
+            if now - said >= 10:
+                said = now
+                log.info("%s", _line(what, done, total, now - started, unit))
+
+
+def _line(what: str, done: int, total: int | None, seconds: float, unit: str) -> str:
+    rate = done / max(seconds, 1e-9)
+    left = f", {(total - done) / rate:.0f} s left" if total else ""
+    return f"{what}: {done}{f' of {total}' if total else ''} {unit}, {rate:.1f} a second{left}"
+
+
+def _start(path: Path | None) -> None:
+    log.setLevel(logging.INFO)
+    log.handlers.clear()
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(screen)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(to_file)
+        log.propagate = False
+
+
+def _file_only(message: str) -> None:
+    for handler in log.handlers:
+        if isinstance(handler, logging.FileHandler):
+            record = log.makeRecord(log.name, logging.ERROR, __file__, 0, message, None, sys.exc_info())
+            handler.emit(record)
