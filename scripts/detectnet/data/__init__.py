@@ -1,0 +1,1 @@
+"""Boxes, KITTI labels, pictures, resizing, split and records."""

@@ -1,0 +1,60 @@
+"""NVIDIA's ``sample_modifier_config``: which training pictures are left out, repeated, or too many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detectnet.data import kitti
+
+if TYPE_CHECKING:
+    from detectnet.spec import Message
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to pack: its ``frame_id`` (``images/<stem>``), its files, its size in pixels."""
+
+    frame_id: str
+    image: Path
+    label: Path
+    width: int
+    height: int
+
+
+def modified(pictures: list[Picture], config: Message) -> list[Picture]:
+    """The training pictures as ``sample_modifier_config`` wants them, in the order given.
+
+    A picture that has objects, but only of ``filter_samples_containing_only``, is left out. Where a class
+    outnumbers the ``dominant_target_classes`` of the picture by more than its
+    ``minimum_target_class_imbalance`` (1.0 where none is given) the picture comes ``num_duplicates``
+    times more. After ``max_training_samples`` (0: no limit) it ends. ``source_to_target_class_mapping``
+    renames classes for these rules only.
+    """
+    limit = config.max_training_samples or None
+    if not config.filter_samples_containing_only and not config.num_duplicates:
+        return pictures[:limit]
+    return [picture for one in pictures for picture in _copies(one, config)][:limit]
+
+
+def _copies(picture: Picture, config: Message) -> Iterator[Picture]:
+    renamed = {key.lower(): value for key, value in config.source_to_target_class_mapping.items()}
+    names = (label.name for label in kitti.read_labels(picture.label))
+    counts = Counter(renamed.get(name, name) for name in names)
+    if counts and set(counts) <= set(config.filter_samples_containing_only):
+        return
+    yield picture
+    if _is_rare(counts, config):
+        yield from [picture] * config.num_duplicates
+
+
+def _is_rare(counts: Counter, config: Message) -> bool:
+    dominant = set(config.dominant_target_classes)
+    common = sum(counts[name] for name in dominant)
+    ratios = config.minimum_target_class_imbalance
+    return bool(dominant) and any(
+        count > ratios.get(name, 1.0) * common for name, count in counts.items() if name not in dominant
+    )

@@ -1,0 +1,47 @@
+"""Decoding and clustering of one 640x640 frame: it must stay under a millisecond with 200 candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detectnet.contract import Contract
+from detectnet.detection.cluster import detect
+
+CLUSTERING = {
+    "coverage_threshold": 0.005,
+    "minimum_bounding_box_height": 4,
+    "dbscan_eps": 0.2,
+    "dbscan_min_coverage": 0.05,
+    "dbscan_confidence_threshold": 0.1,
+}
+CONTRACT = Contract(640, 640, ("plate",), {"plate": CLUSTERING})
+LIMIT_S = 1e-3
+
+
+def frame(plates, candidates):
+    """Outputs for plates of 6x3 cells in a grid, and stray cells up to the number of candidates."""
+    draw = np.random.default_rng(plates)
+    cov, bbox = np.zeros((1, 40, 40), np.float32), np.zeros((4, 40, 40), np.float32)
+    for plate in range(plates):
+        column, row = 2 + 12 * (plate % 3), 3 + 10 * (plate // 3)
+        for j in range(3):
+            for i in range(6):
+                edges = np.array([16 * i, 16 * j, 96 - 16 * i, 48 - 16 * j]) / 35
+                bbox[:, row + j, column + i] = edges + draw.normal(0, 0.03, 4)
+                cov[0, row + j, column + i] = draw.uniform(0.3, 0.99)
+    stray = draw.choice(np.flatnonzero(cov.ravel() == 0), candidates - 18 * plates, replace=False)
+    cov.reshape(-1)[stray] = draw.uniform(0.006, 0.1, len(stray))
+    bbox.reshape(4, -1)[:, stray] = draw.uniform(0.1, 1.0, (4, len(stray)))
+    return cov, bbox
+
+
+@pytest.mark.parametrize("mode", ["tlt", "tlt-infer", "nms"])
+@pytest.mark.parametrize(("plates", "candidates"), [(1, 18), (4, 126), (8, 200)])
+def test_decode_and_cluster_one_frame(benchmark, plates, candidates, mode):
+    cov, bbox = frame(plates, candidates)
+    assert int((cov > 0.005).sum()) == candidates
+    found = benchmark(detect, cov, bbox, CONTRACT, mode)["plate"]
+    assert len(found) >= plates
+    if benchmark.enabled:
+        assert benchmark.stats.stats.min < LIMIT_S
