@@ -1,0 +1,142 @@
+"""Raw files of a source, from a folder, an archive or a public repository, to ``data/raw/{source}/``."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import urllib.parse
+from pathlib import Path
+
+from detectnet.errors import UserError
+from detectnet.files import sha256, write_json
+from detectnet.logs import log, progress
+from detectnet.sources.archives import unpack
+from detectnet.sources.base import printable
+from detectnet.sources.download import download
+from detectnet.sources.upstream import fetch_upstream, read_list
+
+PLACES = ("folder", "archive", "upstream")
+NOTE = "source.json"
+
+
+def fetch(
+    declaration: dict, raw_dir: Path, mirror: str | None = None, archives: Path = Path("data/archives")
+) -> dict:
+    """Fetch a source; ``raw_dir`` appears when everything is there, and replaces an earlier one.
+
+    Args:
+        declaration: the source's entry in the config: ``licence``, and ``folder`` or ``archive`` {name,
+            sha256, url} or ``upstream`` {git, commit, files, folder} or both of these (archive first).
+        raw_dir: named like the source.
+        mirror: folder or URL in which archives are looked for before their own URL.
+        archives: folder of downloaded archives, looked in first.
+
+    Returns:
+        what ``source.json`` says: source, licence, place, what it was got from, files, bytes, and
+        ``content``, one sha256 over the paths and hashes of all files.
+
+    Raises:
+        UserError: no place has it; says all places tried.
+    """
+    if not any(place in declaration for place in PLACES):
+        raise UserError("the source says no place", where=raw_dir.name, allowed=PLACES)
+    part = raw_dir.parent / f".{raw_dir.name}.part"
+    raw_dir.parent.mkdir(parents=True, exist_ok=True)
+    _remove(part)
+    try:
+        origin = _fill(declaration, part / "files", mirror, archives)
+        note = {"source": raw_dir.name, "licence": declaration.get("licence", ""), **origin}
+        note |= _content(part / "files")
+        write_json(part / "files" / NOTE, note)
+        _replace(part / "files", raw_dir)
+    finally:
+        _remove(part)
+    log.info("%s: %d files from %s.", raw_dir.name, note["files"], _words(origin))
+    return note
+
+
+def _fill(declaration: dict, target: Path, mirror: str | None, archives: Path) -> dict:
+    if "folder" in declaration:
+        return _from_folder(Path(declaration["folder"]), target)
+    if "archive" not in declaration:
+        return _from_upstream(declaration["upstream"], target)
+    archive, tried = _find_archive(declaration["archive"], mirror, archives)
+    if archive is not None:
+        unpack(archive, target)
+        wanted = declaration["archive"]
+        return {"place": "archive", "archive": wanted["name"], "sha256": wanted["sha256"]}
+    if "upstream" in declaration:
+        log.warning("%s; taking it from its repository", "; ".join(tried))
+        return _from_upstream(declaration["upstream"], target)
+    raise UserError(
+        f"the archive was not found. Tried: {'; '.join(tried)}.",
+        where=declaration["archive"]["name"],
+        remedy="Name the folder or URL that has it as 'mirror'.",
+    )
+
+
+def _from_folder(folder: Path, target: Path) -> dict:
+    if not folder.is_dir():
+        raise UserError("the folder of the source does not exist", where=folder)
+    shutil.copytree(folder, target)
+    return {"place": "folder", "folder": str(folder)}
+
+
+def _from_upstream(upstream: dict, target: Path) -> dict:
+    listed = read_list(Path(upstream["files"]))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fetch_upstream(upstream["git"], upstream["commit"], listed, upstream.get("folder", ""), target)
+    return {"place": "upstream", "git": upstream["git"], "commit": upstream["commit"]}
+
+
+def _find_archive(wanted: dict, mirror: str | None, archives: Path) -> tuple[Path | None, list[str]]:
+    """The archive with the right hash, and a sentence on each place that did not have it."""
+    name, expected = wanted["name"], wanted["sha256"]
+    tried: list[str] = []
+    for folder in (archives, Path(mirror) if mirror and "://" not in mirror else None):
+        if folder is not None and _has(folder / name, expected, tried):
+            return folder / name, tried
+    urls = [f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}"] if mirror and "://" in mirror else []
+    for url in [*urls, *([wanted["url"]] if wanted.get("url") else [])]:
+        try:
+            download(url, archives / name, expected)
+            return archives / name, tried
+        except UserError as error:
+            tried.append(str(error))
+    return None, tried
+
+
+def _has(path: Path, expected: str, tried: list[str]) -> bool:
+    if not path.is_file():
+        tried.append(f"{path}: no such file")
+        return False
+    actual = sha256(path)
+    if actual != expected:
+        tried.append(f"{path}: sha256 is {actual}, expected {expected}")
+    return actual == expected
+
+
+def _content(folder: Path) -> dict:
+    """Number of files and bytes, and one hash over all paths and contents."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    digest = hashlib.sha256()
+    for path in progress(paths, what="hashing", unit="files"):
+        digest.update(f"{sha256(path)}  {printable(path.relative_to(folder))}\n".encode())
+    size = sum(path.stat().st_size for path in paths)
+    return {"files": len(paths), "bytes": size, "content": digest.hexdigest()}
+
+
+def _replace(new: Path, old: Path) -> None:
+    """Put ``new`` in the place of ``old``, which may exist; its note goes first, so it never looks whole."""
+    (old / NOTE).unlink(missing_ok=True)
+    _remove(old)
+    new.rename(old)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _words(origin: dict) -> str:
+    return ", ".join(f"{key} {value}" for key, value in origin.items() if key != "place")
