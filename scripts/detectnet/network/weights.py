@@ -1,0 +1,230 @@
+"""Weight files with NVIDIA's layer names: plain Keras 2.2 HDF5, as NGC publishes them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+
+from detectnet.errors import UserError
+from detectnet.files import PathLike, atomic_path
+from detectnet.logs import log
+from detectnet.network import keras2
+
+KERAS_VERSION = "2.2.4"
+HDF5 = (".hdf5", ".h5")
+Weights = dict[str, dict[str, np.ndarray]]
+
+
+def write_hdf5(model: keras.Model, path: PathLike) -> None:
+    """Write a whole model in the layout of Keras 2.2, atomically; equal models give equal bytes.
+
+    Root attributes ``keras_version``, ``backend`` and ``model_config`` (JSON, channels first), weights as
+    ``model_weights/<layer>/<layer>/kernel:0`` and so on. Kernels are (height, width, in, out), float32.
+
+    Raises:
+        UserError: the model has a layer that Keras 2.2 files of this family do not have.
+    """
+    description = keras2.describe(model)
+    names = [layer["name"] for layer in description["config"]["layers"]]
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["model_config"] = json.dumps(description, sort_keys=True).encode()
+        group = file.create_group("model_weights")
+        for place in (file, group):
+            place.attrs["keras_version"] = KERAS_VERSION.encode()
+            place.attrs["backend"] = b"tensorflow"
+        group.attrs["layer_names"] = np.array(names, "S")
+        for name in names:
+            _write_layer(group.create_group(name), model.get_layer(name))
+
+
+def read_hdf5(path: PathLike) -> Weights:
+    """The weights of a Keras 2.2 HDF5 file, of a whole model or weights only.
+
+    Returns:
+        ``{layer: {"kernel": array, ...}}`` in the order of the file; layers without weights are left out.
+
+    Raises:
+        UserError: the file is missing, encrypted, or not of this kind.
+    """
+    with _opened(path) as file:
+        root = file.get("model_weights", file)
+        if "layer_names" not in root.attrs:
+            raise UserError(
+                "the HDF5 file has no list of layers",
+                where=path,
+                allowed="a model or weights file of Keras 2 (attribute layer_names)",
+            )
+        found: Weights = {}
+        for layer in _texts(root.attrs["layer_names"]):
+            for owner, weight, array in _layer_weights(root[layer], layer, path):
+                found.setdefault(owner, {})[weight] = array
+        return found
+
+
+def read_model(path: PathLike) -> keras.Model:
+    """Graph and weights of a ``.keras`` file, or of an ``.hdf5`` file that holds a whole Keras 2.2 model.
+
+    Raises:
+        UserError: the file is missing, encrypted, holds weights only, or no model that is known here.
+    """
+    refuse_encrypted(path)
+    if not Path(path).is_file():
+        raise UserError("the model file does not exist", where=path)
+    if Path(path).suffix.lower() in HDF5:
+        return _read_keras2(path)
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"not a Keras model that can be read ({error})",
+            where=path,
+            allowed="a .keras file of this product, or an .hdf5 file of Keras 2.2",
+        ) from error
+
+
+def load_by_name(model: keras.Model, path: PathLike) -> pd.DataFrame:
+    """Copy weights into the layers of the same names; the heads (the model's outputs) always start fresh.
+
+    Args:
+        model: changed in place.
+        path: ``.hdf5`` or ``.h5`` of Keras 2.2, or a ``.keras`` file.
+
+    Returns:
+        One row for each layer of model or file that has weights: ``layer``, ``outcome`` (``loaded`` or
+        ``skipped``) and ``why`` (empty where loaded).
+
+    Raises:
+        UserError: the file cannot be read, or not one layer of it fits.
+    """
+    stored = read_hdf5(path) if Path(path).suffix.lower() in HDF5 else _weights(read_model(path))
+    own = {layer.name: layer for layer in model.layers if layer.weights}
+    rows = [(name, _transfer(layer, stored.get(name), model.output_names)) for name, layer in own.items()]
+    rows += [(name, "not in the model") for name in stored if name not in own]
+    table = pd.DataFrame(
+        [(name, "skipped" if why else "loaded", why) for name, why in rows],
+        columns=["layer", "outcome", "why"],
+    )
+    _summarise(table, path)
+    return table
+
+
+def refuse_encrypted(path: PathLike) -> None:
+    """Say what a ``.tlt`` or ``.etlt`` file is, since nothing but NVIDIA's own tools can open it.
+
+    Raises:
+        UserError: ``path`` has one of these suffixes.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in (".tlt", ".etlt"):
+        what = "a model encrypted with a user key" if suffix == ".tlt" else "an encrypted export for TensorRT"
+        raise UserError(
+            f"{suffix} is {what}, in a closed format of NVIDIA",
+            where=path,
+            allowed=".hdf5 or .h5 (Keras 2.2), .keras (a model of this product)",
+            remedy="Decrypt it with NVIDIA's own tools, or take the .hdf5 that NGC has for this network.",
+        )
+
+
+def _write_layer(group: h5py.Group, layer: keras.Layer) -> None:
+    names = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]
+    group.attrs["weight_names"] = np.array(names, "S") if names else np.zeros(0, "S1")
+    for name, weight in zip(names, layer.weights):
+        group.create_dataset(name, data=weight.numpy().astype(np.float32), track_times=False)
+
+
+def _opened(path: PathLike) -> h5py.File:
+    refuse_encrypted(path)
+    if not Path(path).is_file():
+        raise UserError("the weights file does not exist", where=path)
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise UserError("not an HDF5 file (it may be encrypted or cut off)", where=path) from error
+
+
+def _layer_weights(group: h5py.Group, layer: str, path: PathLike) -> list[tuple[str, str, np.ndarray]]:
+    """(owner, weight, array) of a layer's group.
+
+    The owner is the layer, except in a group that holds a whole model: there each weight names its own.
+    """
+    names = _texts(group.attrs["weight_names"])
+    owners = {name.rsplit("/", 2)[-2] for name in names if "/" in name}
+    found = []
+    for name in names:
+        if name not in group:
+            raise UserError(f"the weight '{name}' is listed but missing", where=f"{path}, layer {layer}")
+        owner = name.rsplit("/", 2)[-2] if len(owners) > 1 else layer
+        found.append((owner, name.rsplit("/", 1)[-1].removesuffix(":0"), group[name][()]))
+    return found
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def _read_keras2(path: PathLike) -> keras.Model:
+    with _opened(path) as file:
+        if "model_config" not in file.attrs:
+            raise UserError(
+                "the file holds weights but no graph",
+                where=path,
+                remedy="Set load_graph: false to use its weights by layer name.",
+            )
+        text = file.attrs["model_config"]
+    model = keras2.rebuild(json.loads(text), path)
+    stored = read_hdf5(path)
+    for layer in model.layers:
+        if layer.weights and (why := _transfer(layer, stored.get(layer.name), ())):
+            raise UserError(f"weights and graph disagree: {why}", where=f"{path}, layer {layer.name}")
+    return model
+
+
+def _weights(model: keras.Model) -> Weights:
+    return {
+        layer.name: {weight.name: weight.numpy() for weight in layer.weights}
+        for layer in model.layers
+        if layer.weights
+    }
+
+
+def _transfer(
+    layer: keras.Layer, stored: dict[str, np.ndarray] | None, fresh: tuple[str, ...] | list[str]
+) -> str:
+    """Set a layer's weights; the reason where that was not done, else an empty text."""
+    if layer.name in fresh:
+        return "heads start fresh"
+    if stored is None:
+        return "not in the file"
+    wanted = {weight.name: tuple(weight.shape) for weight in layer.weights}
+    given = {name: array.shape for name, array in stored.items()}
+    if wanted != given:
+        return f"the file has {_shapes(given)}, the model {_shapes(wanted)}"
+    for weight in layer.weights:
+        weight.assign(stored[weight.name])
+    return ""
+
+
+def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
+
+
+def _summarise(table: pd.DataFrame, path: PathLike) -> None:
+    loaded = int((table.outcome == "loaded").sum())
+    reasons = Counter(table.why[table.outcome == "skipped"])
+    log.info("%s: weights of %d layers loaded, %d skipped", path, loaded, len(table) - loaded)
+    for row in table[table.outcome == "skipped"].itertuples():
+        log.info("  skipped %s: %s", row.layer, row.why)
+    if not loaded:
+        most = reasons.most_common(1)[0][0] if reasons else "the file has no weights"
+        raise UserError(
+            f"not one layer of the file fits the model (mostly: {most})",
+            where=path,
+            remedy="Check arch, num_layers and all_projections against the file.",
+        )

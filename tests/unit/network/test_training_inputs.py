@@ -1,0 +1,200 @@
+"""Record index and input pipeline: what is read, in which order, and that resuming changes nothing."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+import record_files
+import tensorflow as tf
+
+from detectnet.errors import UserError
+from detectnet.network.inputs import Feed, InputSettings, SampleOrder, plain_feed, to_network, training_feed
+from detectnet.network.predict import records_of
+from detectnet.network.records import Frame, Records, index_records
+
+MAPPING = {"plate": "plate"}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records")
+    return [record_files.write_shard(folder, 9), record_files.write_shard(folder, 4, source="vans", seed=5)]
+
+
+@pytest.fixture(scope="module")
+def records(shards):
+    return index_records(shards, ["plate"], MAPPING)
+
+
+def test_index_agrees_with_tensorflows_reader(shards, records):
+    expected = []
+    for shard in shards:
+        for data in tf.data.TFRecordDataset(str(shard)):
+            feature = tf.train.Example.FromString(data.numpy()).features.feature
+            sides = [
+                feature[f"target/coordinates_{side}"].float_list.value for side in ("x1", "y1", "x2", "y2")
+            ]
+            expected.append(
+                (
+                    feature["frame/id"].bytes_list.value[0].decode(),
+                    np.array(sides).T.reshape(-1, 4),
+                    tf.io.decode_png(feature["frame/encoded"].bytes_list.value[0]).numpy(),
+                )
+            )
+    assert len(records) == len(expected) == 13
+    assert {frame.source for frame in records.frames} == {"cars", "vans"}
+    for frame, (name, boxes, picture) in zip(records.frames, expected):
+        assert frame.frame_id == name
+        assert np.array_equal(frame.boxes, boxes)
+        assert np.array_equal(frame.picture(), picture)
+
+
+def test_plain_pictures_come_once_each_in_order(records):
+    settings = InputSettings.from_spec(record_files.experiment())
+    batches = list(plain_feed(records, settings, batch=5))
+    assert [len(pictures) for pictures, _ in batches] == [5, 5, 3]
+    pictures = np.concatenate([pictures.numpy() for pictures, _ in batches])
+    for made, frame in zip(pictures, records.frames):
+        assert np.array_equal(made, frame.picture())
+    covered = np.concatenate([targets.cov.numpy().max(axis=(1, 2, 3)) > 0 for _, targets in batches])
+    assert covered.tolist() == [len(frame.boxes) > 0 for frame in records.frames]
+
+
+def test_network_input_is_float_from_0_to_1():
+    made = to_network(tf.constant([0, 51, 255], tf.uint8))
+    assert made.dtype == tf.float32
+    assert made.numpy() == pytest.approx([0, 0.2, 1])
+
+
+def test_a_resumed_feed_goes_on_with_the_same_batches(records):
+    settings = InputSettings.from_spec(record_files.experiment())
+    whole = list(training_feed(records, settings, seed=3, batch=4, steps=range(8)))
+    rest = list(training_feed(records, settings, seed=3, batch=4, steps=range(5, 8)))
+    for one, other in zip(whole[5:], rest, strict=True):
+        for left, right in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
+            assert np.array_equal(left, right)
+    assert not np.array_equal(whole[0][0], whole[1][0])
+    other_seed = next(iter(training_feed(records, settings, seed=4, batch=4, steps=range(1))))
+    assert not np.array_equal(whole[0][0], other_seed[0])
+
+
+def test_the_number_of_workers_changes_nothing(records):
+    one, many = (
+        next(
+            iter(
+                training_feed(
+                    records,
+                    InputSettings.from_spec(record_files.experiment(), workers),
+                    seed=3,
+                    batch=8,
+                    steps=range(1),
+                )
+            )
+        )
+        for workers in (1, 5)
+    )
+    assert np.array_equal(one[0], many[0])
+
+
+def frames(**sizes):
+    empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
+    made = [
+        Frame(f"{name}{number}", name, (1, 1), None, 0, 0, *empty)
+        for name, size in sizes.items()
+        for number in range(size)
+    ]
+    return Records(tuple(made), {}, "")
+
+
+def test_an_epoch_holds_every_picture_once_in_an_order_of_its_own():
+    order = SampleOrder(frames(a=7, b=30), seed=1)
+    epochs = [[order.frame(epoch * 37 + number) for number in range(37)] for epoch in range(3)]
+    assert all(sorted(one) == list(range(37)) for one in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_uniform_sampling_draws_alike_from_sources_and_uses_up_each_before_it_repeats():
+    records = frames(a=5, b=25)
+    order = SampleOrder(records, seed=1, uniform=True)
+    drawn = [order.frame(number) for number in range(4 * 30)]
+    assert Counter(records.frames[one].source for one in drawn) == {"a": 60, "b": 60}
+    times = Counter(drawn)
+    assert {times[number] for number in range(5)} == {12}
+    assert {times[number] for number in range(5, 30)} == {2, 3}
+
+
+def test_names_that_map_to_nothing_are_an_error_that_shows_both_sides(shards):
+    with pytest.raises(UserError) as caught:
+        index_records(shards, ["plate"], {"plaque": "plate"})
+    for word in ("plate", "plaque -> plate", "target_class_mapping"):
+        assert word in str(caught.value)
+
+
+def test_unmapped_objects_are_dropped_and_counted(tmp_path, shards):
+    cars = record_files.write_shard(tmp_path, 9, source="other", name="wheel")
+    made = index_records([*shards, cars], ["plate"], MAPPING)
+    wheels = index_records([cars], ["wheel"], {"wheel": "wheel"}).objects
+    assert dict(made.unmapped) == {"wheel": wheels}
+    assert made.objects == index_records(shards, ["plate"], MAPPING).objects
+
+
+def test_mapping_keys_may_be_written_in_any_case(shards, records):
+    assert index_records(shards, ["plate"], {"PLATE": "plate"}).objects == records.objects > 0
+
+
+def test_a_damaged_shard_is_named(tmp_path, shards):
+    broken = tmp_path / shards[0].name
+    data = bytearray(shards[0].read_bytes())
+    data[len(data) // 2] ^= 1
+    broken.write_bytes(data)
+    with pytest.raises(UserError, match=broken.name):
+        index_records([broken], ["plate"], MAPPING)
+
+
+def test_no_picture_at_all_is_an_error(tmp_path):
+    empty = tmp_path / "cars-fold-001-of-002-shard-00000-of-00001"
+    empty.touch()
+    with pytest.raises(UserError, match="no picture"):
+        index_records([empty], ["plate"], MAPPING)
+
+
+def write_one(folder, data):
+    path = folder / record_files.SHARD.format(source="x", fold=1)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(data)
+    return path
+
+
+def test_pictures_that_are_not_in_the_records_come_from_their_folder(tmp_path):
+    made, boxes = record_files.picture(np.random.default_rng(2))
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), cv2.cvtColor(made, cv2.COLOR_RGB2BGR))
+    shard = write_one(tmp_path, record_files.example("images/a", boxes, ["plate"] * len(boxes), None))
+    indexed = index_records([shard], ["plate"], MAPPING, picture_files=([tmp_path / "not", tmp_path], "png"))
+    assert np.array_equal(indexed.frames[0].picture(), made)
+    with pytest.raises(UserError, match="images/a"):
+        index_records([shard], ["plate"], MAPPING)
+
+
+@pytest.mark.parametrize("damage", ["cut", "size"])
+def test_a_picture_that_does_not_fit_its_labels_stops_the_feed_with_its_name(tmp_path, damage):
+    made, _ = record_files.picture(np.random.default_rng(2))
+    data = record_files.encoded(made if damage == "cut" else made[:50])
+    data = data[:40] if damage == "cut" else data
+    shard = write_one(tmp_path, record_files.example("images/bad", [(1, 1, 30, 20)], ["plate"], data))
+    experiment = record_files.experiment()
+    feed = plain_feed(records_of(experiment, [shard]), InputSettings.from_spec(experiment), batch=1)
+    assert isinstance(feed, Feed)
+    with pytest.raises(UserError, match="images/bad"):
+        list(feed)
+
+
+def test_the_digest_changes_with_a_label_or_a_pixel(tmp_path):
+    made, _ = record_files.picture(np.random.default_rng(2))
+    digests = set()
+    for box, pixel in (((1, 1, 30, 20), 0), ((1, 1, 30, 21), 0), ((1, 1, 30, 20), 9)):
+        made[0, 0] = pixel
+        data = record_files.example("images/a", [box], ["plate"], record_files.encoded(made))
+        digests.add(index_records([write_one(tmp_path, data)], ["plate"], MAPPING).digest)
+    assert len(digests) == 3
