@@ -1,0 +1,85 @@
+"""What travels with an exported network: its contract, inside the file and beside it, and its labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from detectnet.contract import Contract
+from detectnet.detection.cluster import settings_of
+from detectnet.errors import UserError
+from detectnet.files import PathLike, read_json, sha256
+
+METADATA_KEY = "contract"
+CONTRACT_FILE = "contract.json"
+
+
+def labels_text(contract: Contract) -> str:
+    """Class names, one a line, in the order of the coverage channels; what nvinfer reads."""
+    return "".join(f"{name}\n" for name in contract.classes)
+
+
+def contract_of_onnx(path: PathLike, metadata: Mapping[str, str]) -> Contract:
+    """The contract of an ONNX file: the one inside it, else ``contract.json`` beside it.
+
+    Args:
+        path: of the ONNX file.
+        metadata: its metadata properties.
+
+    Raises:
+        UserError: there is none, or the one beside the file belongs to another file.
+    """
+    if METADATA_KEY in metadata:
+        return Contract.from_json(json.loads(metadata[METADATA_KEY]), where=path)
+    beside = Path(path).with_name(CONTRACT_FILE)
+    if not beside.is_file():
+        raise UserError(
+            "the ONNX file says nothing about its input and output",
+            where=path,
+            remedy=f"Use a model.onnx that export_onnx.py wrote, or put its {CONTRACT_FILE} beside it.",
+        )
+    return read_contract(beside, path)
+
+
+def read_contract(contract_path: PathLike, onnx_path: PathLike) -> Contract:
+    """The contract of ``contract.json``, after checking that it was written with this ONNX file.
+
+    Raises:
+        UserError: the file is missing, not a contract, or its sha256 is another model's.
+    """
+    contract = Contract.from_json(read_json(contract_path), where=contract_path)
+    found = sha256(onnx_path)
+    if contract.model_sha256 not in (None, found):
+        raise UserError(
+            f"the contract belongs to another model (sha256 {contract.model_sha256[:12]}, not {found[:12]})",
+            where=contract_path,
+            remedy=f"Use the {CONTRACT_FILE} that was written with {onnx_path}.",
+        )
+    return contract
+
+
+def with_threshold(contract: Contract, threshold: float) -> Contract:
+    """The contract with another smallest confidence, for every class.
+
+    A low one also opens the gates before it: a cell needs no more coverage to be a candidate than the
+    threshold, and a cluster no more in sum. So 0.01 reports nearly everything, for drawing a
+    precision-recall curve; a high one only filters.
+
+    Raises:
+        UserError: the threshold is not above 0.
+    """
+    if not threshold > 0:
+        raise UserError(f"the threshold is {threshold}", allowed="above 0")
+    clustering = {
+        name: {
+            **contract.clustering.get(name, {}),
+            "coverage_threshold": min(settings.coverage_threshold, threshold),
+            "dbscan_min_coverage": min(settings.core_coverage, threshold),
+            "dbscan_confidence_threshold": threshold,
+            "nms_confidence_threshold": threshold,
+        }
+        for name, settings in settings_of(contract).items()
+    }
+    return dataclasses.replace(contract, clustering=clustering)

@@ -1,0 +1,39 @@
+"""Write the folder in which deepstream-app runs the exported network on a Jetson Nano."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from detectnet.logs import parser, run
+
+
+def arguments() -> argparse.ArgumentParser:
+    from detectnet.deploy.deepstream import StreamSettings
+
+    default = StreamSettings()
+    made = parser(__doc__)
+    made.add_argument("--onnx", type=Path, required=True, help="model.onnx")
+    made.add_argument("--contract", type=Path, required=True, help="contract.json that was written with it")
+    made.add_argument("--out", type=Path, required=True, help="folder to write")
+    made.add_argument(
+        "--uri", default=default.uri, help="what is played: file:///..., rtsp://..., v4l2:0 or csi:0"
+    )
+    made.add_argument("--width", type=int, default=default.width, help="of the stream, pixels")
+    made.add_argument("--height", type=int, default=default.height, help="of the stream, pixels")
+    made.add_argument("--threshold", type=float, help="smallest confidence; the contract's by default")
+    return made
+
+
+def main(args: argparse.Namespace) -> None:
+    from detectnet.deploy.bundle import read_contract, with_threshold
+    from detectnet.deploy.deepstream import StreamSettings, write_folder
+
+    contract = read_contract(args.contract, args.onnx)
+    if args.threshold is not None:
+        contract = with_threshold(contract, args.threshold)
+    write_folder(contract, args.onnx, args.out, StreamSettings(args.uri, args.width, args.height))
+
+
+if __name__ == "__main__":
+    run(main, arguments().parse_args())

@@ -1,0 +1,210 @@
+"""A folder, a picture and a video through inference, with a network that knows where the rectangle is."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+from small_networks import BrightRectangle, contract, scene
+
+from detectnet import spec
+from detectnet.data.kitti import read_detections
+from detectnet.data.pictures import load, save_jpeg
+from detectnet.deploy import infer as infer_module
+from detectnet.deploy.cluster_params import ClusterParams
+from detectnet.deploy.infer import infer, open_detector, released_model
+from detectnet.deploy.runtime import Detector
+from detectnet.errors import UserError
+
+WANTED = contract(320, 320, ("plate",))
+BOX = (200, 120, 360, 200)
+PARAMS = """{
+  "dbscan_criterion": "IOU",
+  "dbscan_eps": {"plate": 0.3, "default": 0.15},
+  "dbscan_min_samples": {"default": 0.05},
+  "min_cov_to_cluster": {"plate": 0.1},
+  "min_obj_height": {"plate": 4},
+  "target_classes": ["plate"],
+  "confidence_th": {"plate": 0.6},
+  "confidence_model": {"plate": {"kind": "aggregate_cov"}},
+  "output_map": {"plate": "licence_plate"},
+  "color": {"plate": "red"},
+  "postproc_classes": ["plate"],
+  "image_height": 320, "image_width": 320, "stride": 16
+}"""
+
+
+def detector():
+    return Detector(BrightRectangle(WANTED), WANTED)
+
+
+def rows(out):
+    with (out / "inference.csv").open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    source = tmp_path / "pictures"
+    save_jpeg(source / "b.jpg", scene(640, 480, [BOX]))
+    save_jpeg(source / "a.jpg", scene(640, 480, []))
+    cv2.imwrite(str(source / "c.png"), scene(320, 320, [(96, 96, 176, 144)]))
+    (source / "notes.txt").write_text("not a picture")
+    return source
+
+
+def test_a_folder(folder, tmp_path):
+    out = tmp_path / "out"
+    lines = infer(detector(), folder, out)
+    assert [(one.image, one.detections) for one in lines] == [("a.jpg", 0), ("b.jpg", 1), ("c.png", 1)]
+    assert [(row["image"], row["detections"]) for row in rows(out)] == [
+        ("a.jpg", "0"),
+        ("b.jpg", "1"),
+        ("c.png", "1"),
+    ]
+    assert all(float(row["seconds"]) > 0 for row in rows(out))
+    assert sorted(path.name for path in (out / "labels").iterdir()) == ["a.txt", "b.txt", "c.txt"]
+    assert (out / "labels" / "a.txt").read_bytes() == b""
+    names, boxes, confidence = read_detections(out / "labels" / "b.txt")
+    assert names == ["plate"]
+    np.testing.assert_allclose(boxes, [BOX], atol=2.1)
+    # In the network's input the box is (100, 60, 180, 100), on 5 x 3 cell centres of coverage 0.8.
+    assert confidence[0] == pytest.approx(0.8 * 5 * 3)
+    (line,) = (out / "labels" / "b.txt").read_text().splitlines()
+    assert len(line.split()) == 16
+    for name, size in (("a", (480, 640)), ("b", (480, 640)), ("c", (320, 320))):
+        assert load(out / "images_annotated" / f"{name}.jpg").shape[:2] == size
+
+
+def test_a_second_run_leaves_nothing_of_the_first(folder, tmp_path):
+    out = tmp_path / "out"
+    infer(detector(), folder, out)
+    (folder / "a.jpg").unlink()
+    infer(detector(), folder, out)
+    assert sorted(path.name for path in (out / "labels").iterdir()) == ["b.txt", "c.txt"]
+    assert sorted(path.name for path in (out / "images_annotated").iterdir()) == ["b.jpg", "c.jpg"]
+
+
+def test_labels_beside_the_pictures_are_not_overwritten(folder, tmp_path):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("the truth")
+    with pytest.raises(UserError, match="would be overwritten"):
+        infer(detector(), folder, tmp_path)
+    assert (tmp_path / "labels" / "a.txt").read_text() == "the truth"
+
+
+def test_one_picture(folder, tmp_path):
+    infer(detector(), folder / "b.jpg", tmp_path / "out")
+    assert [row["image"] for row in rows(tmp_path / "out")] == ["b.jpg"]
+
+
+def test_a_damaged_picture_is_listed_and_skipped(folder, tmp_path, caplog):
+    (folder / "d.jpg").write_bytes((folder / "b.jpg").read_bytes()[:3000])
+    with caplog.at_level("INFO", "detectnet"):
+        infer(detector(), folder, tmp_path / "out")
+    assert [row["image"] for row in rows(tmp_path / "out")] == ["a.jpg", "b.jpg", "c.png"]
+    assert "d.jpg" in caplog.text
+    assert "1 of 4 pictures were skipped" in caplog.text
+
+
+def test_nothing_but_damaged_pictures(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(b"junk")
+    with pytest.raises(UserError, match="none of 1 pictures can be read"):
+        infer(detector(), tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "does not exist"),
+        (lambda path: path.mkdir(), "holds no pictures"),
+        (
+            lambda path: [save_jpeg(path / f"x.{end}", scene(64, 64, [])) for end in ("jpg", "jpeg")],
+            "same label",
+        ),
+    ],
+    ids=["missing", "empty", "two of a name"],
+)
+def test_sources_that_cannot_be_used(tmp_path, make, message):
+    make(tmp_path / "in")
+    with pytest.raises(UserError, match=message):
+        infer(detector(), tmp_path / "in", tmp_path / "out")
+
+
+def test_cluster_params_change_thresholds_names_and_colours(folder, tmp_path):
+    params = ClusterParams.from_message(spec.parse(PARAMS, "cluster_params"))
+    infer(detector(), folder, tmp_path / "out", params)
+    names, _, _ = read_detections(tmp_path / "out" / "labels" / "b.txt")
+    assert names == ["licence_plate"]
+    drawn = load(tmp_path / "out" / "images_annotated" / "b.jpg").astype(int)
+    red = (drawn[..., 0] > 150) & (drawn[..., 1] < 90) & (drawn[..., 2] < 90)
+    assert red[100:220, 190:370].sum() > 300
+    assert red[300:].sum() == 0
+
+
+def test_a_class_that_is_not_asked_for_is_not_reported(folder, tmp_path):
+    params = dataclasses.replace(ClusterParams.from_contract(WANTED), shown=("car",))
+    assert sum(one.detections for one in infer(detector(), folder, tmp_path / "out", params)) == 0
+
+
+def test_cluster_params_of_another_network_are_refused(folder, tmp_path):
+    params = ClusterParams.from_message(spec.parse(PARAMS.replace("plate", "car"), "cluster_params"))
+    with pytest.raises(UserError, match=r"target classes are car.*Allowed: plate"):
+        infer(detector(), folder, tmp_path / "out", params)
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / "gate.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (640, 480))
+    for number in range(20):
+        box = (100 + 10 * number, 120, 260 + 10 * number, 200)
+        writer.write(np.ascontiguousarray(scene(640, 480, [box] if number % 5 else [])))
+    writer.release()
+    return path
+
+
+def test_a_video(video, tmp_path):
+    out = tmp_path / "out"
+    lines = infer(detector(), video, out)
+    assert [one.image for one in lines] == [f"gate_{number:06d}" for number in range(20)]
+    assert [one.detections for one in lines] == [int(number % 5 > 0) for number in range(20)]
+    assert len(list((out / "labels").iterdir())) == 20
+    _, boxes, _ = read_detections(out / "labels" / "gate_000007.txt")
+    np.testing.assert_allclose(boxes, [(170, 120, 330, 200)], atol=4)
+    assert len(list((out / "images_annotated").iterdir())) == 10
+    made = cv2.VideoCapture(str(out / "annotated.mp4"))
+    assert made.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    frames = [made.read()[1] for _ in range(int(made.get(cv2.CAP_PROP_FRAME_COUNT)))]
+    assert len(frames) == 20
+    assert frames[7].shape == (480, 640, 3)
+    # A green box on a grey picture, in a frame with a rectangle and not in one without.
+    greenness = [int((frame[..., 1].astype(int) - frame[..., 2] > 60).sum()) for frame in frames]
+    assert greenness[7] > 300 > 50 > greenness[5]
+
+
+@pytest.mark.parametrize("content", [None, b"junk"])
+def test_a_video_that_cannot_be_opened(tmp_path, content):
+    if content:
+        (tmp_path / "gate.mp4").write_bytes(content)
+    with pytest.raises(UserError, match="video"):
+        infer(detector(), tmp_path / "gate.mp4", tmp_path / "out")
+    assert not (tmp_path / "out" / "inference.csv").exists()
+
+
+def test_without_a_released_model_the_error_says_how_to_make_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(infer_module, "RELEASED", tmp_path / "plates.onnx")
+    with pytest.raises(UserError, match=r"plates.onnx.*--model"):
+        released_model()
+    (tmp_path / "plates.onnx").touch()
+    assert released_model() == tmp_path / "plates.onnx"
+
+
+@pytest.mark.parametrize(("name", "message"), [("model.keras", "--spec"), ("model.etlt", "unknown")])
+def test_a_model_that_cannot_be_opened(tmp_path, name, message):
+    with pytest.raises(UserError, match=message):
+        open_detector(tmp_path / name)
