@@ -1,0 +1,24 @@
+"""TLT and TAO spec files: read, checked against the grammar, with errors that name the nearest field."""
+
+from __future__ import annotations
+
+from detectnet.spec.contract import clustering_of, contract_of
+from detectnet.spec.load import load, load_cluster_params, notes_of, parse, replaced
+from detectnet.spec.message import Message, text_of
+from detectnet.spec.problems import Note, OtherKindError, Problem, SpecError
+
+__all__ = [
+    "Message",
+    "Note",
+    "OtherKindError",
+    "Problem",
+    "SpecError",
+    "clustering_of",
+    "contract_of",
+    "load",
+    "load_cluster_params",
+    "notes_of",
+    "parse",
+    "replaced",
+    "text_of",
+]

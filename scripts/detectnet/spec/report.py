@@ -1,0 +1,55 @@
+"""What ``check_spec.py`` says of spec files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from detectnet.errors import UserError
+from detectnet.files import PathLike
+from detectnet.logs import log
+from detectnet.spec.load import notes_of, parse, text_at
+from detectnet.spec.message import Message
+from detectnet.spec.problems import OtherKindError
+
+_TITLES = {
+    "experiment": "experiment spec (train, retrain, evaluate)",
+    "dataset": "dataset conversion spec",
+    "inference": "inference spec",
+    "cluster_params": "clustering file of TLT 1.0",
+}
+
+
+def check_files(paths: Iterable[PathLike]) -> int:
+    """Log the kind of every file, its problems, and its fields without effect.
+
+    Returns:
+        0: every file can be used; 1: a spec file cannot; 2: a file is of another kind and no spec is wrong.
+    """
+    codes = [_check(str(path)) for path in paths]
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def _check(path: str) -> int:
+    try:
+        message = parse(text_at(path), name=path)
+    except OtherKindError as error:
+        log.error("%s", error)
+        return 2
+    except UserError as error:
+        log.error("%s", error)
+        return 1
+    log.info("%s: %s: OK", path, _TITLES[message.kind])
+    _tell(message, path)
+    return 0
+
+
+def _tell(message: Message, path: str) -> None:
+    notes = notes_of(message)
+    for note in notes:
+        if not note.no_effect:
+            log.info("  %s", note.sentence(path))
+    idle = [note for note in notes if note.no_effect]
+    if idle:
+        log.info("  accepted, but without effect here:")
+    for note in idle:
+        log.info("  %s", note.sentence(path))

@@ -1,0 +1,227 @@
+"""Files on disk: kinds, exit codes, contract, partial text and replacement of paths."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from detectnet.contract import Contract
+from detectnet.errors import UserError
+from detectnet.spec import (
+    OtherKindError,
+    SpecError,
+    clustering_of,
+    contract_of,
+    load,
+    load_cluster_params,
+    notes_of,
+    parse,
+    replaced,
+    text_of,
+)
+
+ROOT = Path(__file__).parents[3]
+SPECS = ROOT / "config" / "specs"
+NVINFER = "[property]\ngpu-id=0\nonnx-file=model.onnx\n[class-attrs-all]\npre-cluster-threshold=0.2\n"
+
+
+@pytest.fixture
+def put(tmp_path):
+    def written(name: str, text: str) -> Path:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return tmp_path / name
+
+    return written
+
+
+def check(*paths: Path) -> tuple[int, str]:
+    command = [sys.executable, str(ROOT / "scripts" / "check_spec.py"), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("run", ["demo", "plates"])
+def test_our_spec_files(run):
+    train, retrain = (load(SPECS / run / name) for name in ("experiment_config.cfg", "prunned_config.cfg"))
+    dataset = load(SPECS / run / "tlt_dataconvert_config.cfg")
+    params = load_cluster_params(SPECS / run / "cluster_params.json")
+    size = {"demo": 320, "plates": 640}[run]
+    contract = contract_of(train)
+    assert (contract.width, contract.height, contract.classes) == (size, size, ("plate",))
+    assert contract_of(retrain) == contract
+    assert retrain.model_config.load_graph and not train.model_config.load_graph
+    assert (train.training_config.regularizer.type, retrain.training_config.regularizer.type) == (
+        "L1",
+        "NO_REG",
+    )
+    assert dataset.kitti_config.num_shards == {"demo": 2, "plates": 10}[run]
+    assert (params.image_width, params.image_height) == (size, size)
+    assert clustering_of(params) == contract.clustering
+    assert [note.path for note in notes_of(train)] == ["evaluation_config.average_precision_mode"]
+
+
+def test_contract(experiment):
+    contract = contract_of(parse(experiment), opset=12)
+    assert contract == Contract.from_json(contract.to_json())
+    assert (contract.width, contract.height, contract.grid_width, contract.grid_height) == (960, 544, 60, 34)
+    assert contract.classes == ("plate", "car")
+    assert contract.opset == 12
+    assert (contract.bbox_scale, contract.bbox_offset) == (35.0, 0.5)
+    assert contract.clustering["car"] == {
+        "coverage_threshold": 0.0075,
+        "minimum_bounding_box_height": 20,
+        "clustering_algorithm": "DBSCAN",
+        "dbscan_eps": 0.2,
+        "dbscan_min_samples": 1.0,
+        "neighborhood_size": 0.0,
+        "dbscan_confidence_threshold": 0.0,
+        "nms_iou_threshold": 0.3,
+        "nms_confidence_threshold": 0.0,
+        "dbscan_min_coverage": None,
+    }
+
+
+def test_classes_come_in_the_order_of_the_cost_function(experiment):
+    text = experiment.replace('name: "plate"', 'name: "X"').replace('name: "car"', 'name: "plate"')
+    assert contract_of(parse(text.replace('name: "X"', 'name: "car"'))).classes == ("car", "plate")
+
+
+def test_other_scale_is_noted(experiment):
+    spec = parse(experiment.replace("scale: 35.0", "scale: 16.0"))
+    assert contract_of(spec).bbox_scale == 16.0
+    assert any("DeepStream" in note.text for note in notes_of(spec))
+
+
+def test_kinds_are_found_out(put, experiment, dataset, inference, cluster_params):
+    texts = {
+        "experiment": experiment,
+        "dataset": dataset,
+        "inference": inference,
+        "cluster_params": cluster_params,
+    }
+    for kind, text in texts.items():
+        path = put(f"{kind}.txt", text)
+        assert load(path).kind == kind
+        assert load(path, kind) == load(path)
+        assert check(path)[0] == 0
+    with pytest.raises(UserError, match="no kind of spec file named 'expermient'"):
+        load(path, "expermient")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("config_infer_primary.txt", NVINFER, "an nvinfer configuration"),
+        (
+            "config_deepstream.txt",
+            "[application]\nenable-perf-measurement=1\n[source0]\ntype=2\n",
+            "deepstream-app",
+        ),
+        ("labels.txt", "plate\ncar\n", "a list of labels"),
+        ("0001.txt", "car 0.00 0 0.00 1 2 3 4 0 0 0 0 0 0 0\n", "a KITTI label file"),
+        ("config.yaml", "run: demo\nstages: [train]\n", "another kind"),
+        ("contract.json", '{"width": 640, "classes": ["plate"]}', "JSON file of another kind"),
+        ("list.json", "[1, 2]", "another kind"),
+        ("empty.cfg", "\n", "an empty file"),
+    ],
+)
+def test_other_files_are_named_as_what_they_are(put, name, text, words):
+    path = put(name, text)
+    with pytest.raises(OtherKindError, match=words):
+        load(path)
+    code, said = check(path)
+    assert code == 2
+    assert words in said
+
+
+def test_check_says_where_and_what(put, experiment, line_of):
+    text = experiment.replace("num_epochs: 120", "num_epoch: 120").replace("type: L1", "type: L3")
+    path = put("experiment.cfg", text)
+    code, said = check(path, put("labels.txt", "plate\n"))
+    assert code == 1
+    for word, at in (("num_epoch", "num_epoch:"), ("regularizer.type", "type: L3")):
+        assert f"{path}:{line_of(text, at)} training_config.{word}: " in said
+    assert "Did you mean 'num_epochs'?" in said or "It belongs in" in said
+    assert "NO_REG, L1, L2" in said
+    assert "Traceback" not in said
+
+
+def test_check_lists_fields_without_effect(put, experiment, line_of):
+    path = put("experiment.cfg", experiment)
+    code, said = check(path)
+    assert code == 0
+    assert (
+        f"{path}:{line_of(experiment, 'average_')} evaluation_config.average_precision_mode: no effect: "
+        in said
+    )
+
+
+def test_load_says_once_what_has_no_effect(put, experiment, caplog):
+    path = put("experiment.cfg", experiment)
+    with caplog.at_level(logging.INFO, logger="detectnet"):
+        load(path)
+    assert len([record for record in caplog.records if "without effect" in record.message]) == 1
+
+
+def test_files_that_cannot_be_read(put, tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        load(tmp_path / "absent.cfg")
+    (tmp_path / "binary.cfg").write_bytes(b"\xff\xfe\x00a")
+    with pytest.raises(UserError, match="not a text file"):
+        load(tmp_path / "binary.cfg")
+    with pytest.raises(UserError, match=r"broken.json:2: not valid JSON"):
+        load(put("broken.json", '{\n "a" 1}'))
+
+
+def test_byte_order_mark_and_windows_lines(put, experiment):
+    path = put("experiment.cfg", "\ufeff" + experiment.replace("\n", "\r\n"))
+    assert load(path) == parse(experiment)
+
+
+def test_text_of_fields_inside_messages_lists_and_maps(experiment):
+    spec = parse(experiment)
+    assert text_of(spec, ["training_config.num_epochs"]) == "training_config {\n  num_epochs: 120\n}\n"
+    entries = "".join(f'  target_classes {{\n    name: "{name}"\n  }}\n' for name in ("plate", "car"))
+    names = text_of(spec, ["cost_function_config.target_classes.name"])
+    assert names == f"cost_function_config {{\n{entries}}}\n"
+    eps = text_of(spec, ["postprocessing_config.target_class_config.clustering_config.dbscan_eps"])
+    assert eps.count("dbscan_eps") == 2 and "coverage_threshold" not in eps
+    with pytest.raises(AttributeError, match="Did you mean 'num_epochs'"):
+        text_of(spec, ["training_config.num_epoch"])
+
+
+def test_text_of_ignores_layout_comments_and_other_messages(experiment):
+    names = ["model_config", "training_config"]
+    before = text_of(parse(experiment), names)
+    after = experiment.replace("dbscan_eps: 0.15", "dbscan_eps: 0.3").replace(
+        "  num_epochs: 120", "# x\nnum_epochs:120"
+    )
+    assert text_of(parse(after), names) == before
+    assert text_of(parse(experiment.replace("num_epochs: 120", "num_epochs: 121")), names) != before
+
+
+def test_replaced(experiment):
+    spec = parse(experiment)
+    new = {
+        "model_config.pretrained_model_file": "prune/model.hdf5",
+        "dataset_config.data_sources": [
+            {"tfrecords_path": "a-*"},
+            {"tfrecords_path": "b-*", "source_weight": 2},
+        ],
+        "training_config.checkpoint_interval": 1,
+    }
+    made = replaced(spec, new)
+    assert made.model_config.pretrained_model_file == "prune/model.hdf5"
+    assert [one.tfrecords_path for one in made.dataset_config.data_sources] == ["a-*", "b-*"]
+    assert made.dataset_config.data_sources[1].source_weight == 2.0
+    assert made.training_config.checkpoint_interval == 1
+    assert spec == parse(experiment)
+    assert made == parse(made.to_text())
+    with pytest.raises(SpecError, match="num_layers"):
+        replaced(spec, {"model_config.num_layers": 19})
+    with pytest.raises(AttributeError, match="pretrained_model_file"):
+        replaced(spec, {"model_config.pretrained_model": "x"})
