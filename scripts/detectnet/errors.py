@@ -25,7 +25,8 @@ class UserError(Exception):
         remedy: str | None = None,
     ) -> None:
         self.what, self.where, self.allowed, self.remedy = what, where, allowed, remedy
-        parts = [f"{where}: {what}" if where else what]
+        sentence = what if what.rstrip()[-1:] in ".:?!)" or not (allowed or remedy) else f"{what}."
+        parts = [f"{where}: {sentence}" if where else sentence]
         if allowed:
             parts.append(f"Allowed: {_listed(allowed)}.")
         if remedy:

@@ -1,0 +1,99 @@
+# From raw pictures to a detector for the Jetson Nano. Targets: snakemake --list-target-rules
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/sources.smk"
+include: "rules/kitti.smk"
+include: "rules/resize.smk"
+include: "rules/split.smk"
+include: "rules/records.smk"
+include: "rules/train.smk"
+include: "rules/prune.smk"
+include: "rules/retrain.smk"
+include: "rules/evaluate.smk"
+include: "rules/infer.smk"
+include: "rules/export.smk"
+include: "rules/engine.smk"
+include: "rules/deepstream.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    dataset,
+    train,
+    prune,
+    retrain,
+    evaluate,
+    infer,
+    export,
+    engine,
+    deepstream,
+    report,
+
+
+rule all:
+    input:
+        rules.build_report.output,
+        expand(f"{RESULTS}/retrain/inference/{{name}}/inference.csv", name=CONFIG["infer"]),
+        rules.write_deepstream.output,
+        engines_in_all(),
+    message:
+        f"Done: {RESULTS}/report.html"
+
+
+rule dataset:
+    input:
+        expand(f"{RESULTS}/tfrecords/{{source}}.manifest.csv", source=SOURCES),
+
+
+rule train:
+    input:
+        rules.train_detector.output,
+
+
+rule prune:
+    input:
+        rules.prune_detector.output,
+
+
+rule retrain:
+    input:
+        rules.retrain_detector.output,
+
+
+rule evaluate:
+    input:
+        expand(f"{RESULTS}/{{stage}}/evaluation/metrics.json", stage=STAGES),
+
+
+rule infer:
+    input:
+        expand(f"{RESULTS}/retrain/inference/{{name}}/inference.csv", name=CONFIG["infer"]),
+
+
+rule export:
+    input:
+        rules.export_onnx.output,
+
+
+rule engine:
+    input:
+        expand(f"{RESULTS}/engine/{{backend}}/build.json", backend=CONFIG["engine"]["backends"]),
+
+
+rule deepstream:
+    input:
+        rules.write_deepstream.output,
+
+
+rule report:
+    input:
+        rules.build_report.output,

@@ -1,0 +1,30 @@
+# Retrained network -> ONNX with its contract, compared with Keras on validation pictures.
+rule export_onnx:
+    input:
+        library("export_onnx"),
+        model=f"{RESULTS}/retrain/model.keras",
+        validation=all_shards(VALIDATION),
+    output:
+        expand(
+            f"{RESULTS}/export/{{file}}",
+            file=["model.onnx", "labels.txt", "contract.json", "parity.json"],
+        ),
+    log:
+        f"{LOGS}/export_onnx.log",
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        spec=CONFIG["specs"]["retrain"],
+        messages=messages("retrain", *EVALUATION_MESSAGES, "augmentation_config.preprocessing"),
+        opset=CONFIG["export"]["opset"],
+        pictures=CONFIG["export"]["parity_pictures"],
+        out=f"{RESULTS}/export",
+    message:
+        "Exporting the retrained network to ONNX"
+    shell:
+        run_script("export_onnx") + " --model {input.model} --spec {params.spec} --opset {params.opset}"
+        " --validation {input.validation} --pictures {params.pictures} --out {params.out}"

@@ -1,0 +1,28 @@
+# A network of any stage -> annotated pictures, KITTI labels, and an mp4 for a video.
+rule infer_pictures:
+    input:
+        library("infer_pictures"),
+        model=lambda wildcards: MODELS[wildcards.stage],
+        source=lambda wildcards: CONFIG["infer"][wildcards.name],
+    output:
+        f"{RESULTS}/{{stage}}/inference/{{name}}/inference.csv",
+    log:
+        f"{LOGS}/infer_pictures/{{stage}}/{{name}}.log",
+    wildcard_constraints:
+        name=one_of(CONFIG["infer"]),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        spec=lambda wildcards: CONFIG["specs"][spec_of_stage(wildcards.stage)],
+        cluster_params=CONFIG["specs"]["infer"],
+        settings=CLUSTER_PARAMS.to_text(),
+    message:
+        "Running stage {wildcards.stage} on {wildcards.name}"
+    shell:
+        run_script("infer_pictures") + " --model {input.model} --spec {params.spec}"
+        " --cluster-params {params.cluster_params}"
+        " --source {input.source} --out $(dirname {output}) --threads {threads}"

@@ -1,0 +1,38 @@
+# Everything measured -> one self-contained page.
+STAGES = list(MODELS)
+
+
+rule build_report:
+    input:
+        library("build_report"),
+        kitti=expand("data/kitti/{source}/manifest.csv", source=SOURCES),
+        dropped=expand("data/kitti/{source}/dropped.csv", source=SOURCES),
+        resized=expand("data/resized/{source}/manifest.csv", source=SOURCES),
+        split=f"{RESULTS}/split.csv",
+        records=expand(f"{RESULTS}/tfrecords/{{source}}.manifest.csv", source=SOURCES),
+        train=expand(f"{RESULTS}/train/{{file}}", file=TRAINED_FILES),
+        prune=f"{RESULTS}/prune/pruning.csv",
+        retrain=expand(f"{RESULTS}/retrain/{{file}}", file=TRAINED_FILES),
+        metrics=expand(f"{RESULTS}/{{stage}}/evaluation/{{file}}", stage=STAGES, file=METRICS_FILES),
+        parity=f"{RESULTS}/export/parity.json",
+        engines=engines_in_all(),
+        deepstream=f"{RESULTS}/deepstream/config_infer_primary.txt",
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{LOGS}/build_report.log",
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=shlex.quote(
+            json.dumps({key: CONFIG[key] for key in ("run", "sources", "report")}, sort_keys=True)
+        ),
+    message:
+        "Writing the report"
+    shell:
+        run_script("build_report") + " --config {params.config} --data data --results $(dirname {output})"
+        " --out {output}"

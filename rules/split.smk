@@ -1,0 +1,38 @@
+# All sources -> one split that does not leak.
+def fixed_folds():
+    fixed = {name: CONFIG["sources"][name].get("fold") for name in SOURCES}
+    return [f"--fixed {name}={fold}" for name, fold in fixed.items() if fold]
+
+
+rule split_groups:
+    input:
+        library("split_groups"),
+        manifests=expand("data/resized/{source}/manifest.csv", source=SOURCES),
+        mirrored=expand("data/resized/{source}/mirrored.csv", source=SOURCES),
+        originals=expand("data/kitti/{source}/manifest.csv", source=SOURCES),
+        keep=CONFIG["split"]["keep"] or [],
+    output:
+        split=f"{RESULTS}/split.csv",
+        links=f"{RESULTS}/split_links.csv",
+    log:
+        f"{LOGS}/split_groups.log",
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        share=SPECS["dataset"].kitti_config.val_split,
+        mode=SPECS["dataset"].kitti_config.partition_mode,
+        distance=CONFIG["split"]["hash_distance"],
+        fixed=fixed_folds(),
+        keep=lambda wildcards, input: f"--previous {input.keep}" if input.keep else "",
+        manifests=[f"--manifest {name}=data/resized/{name}/manifest.csv" for name in SOURCES],
+        originals=[f"--original {name}=data/kitti/{name}/manifest.csv" for name in SOURCES],
+    message:
+        "Splitting the pictures of all sources into training and validation"
+    shell:
+        run_script("split_groups")
+        + " {params.manifests} {params.originals} --share {params.share} --mode {params.mode}"
+        " --threshold {params.distance} {params.fixed} {params.keep} --out {output.split}"

@@ -1,0 +1,99 @@
+"""The workflow's config: a closed schema, defaults filled in, every problem named at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from detectnet.errors import UserError, did_you_mean
+from detectnet.files import PathLike
+
+PLACES = ("folder", "archive", "upstream", "scenes")
+
+
+def complete(config: dict[str, Any], schema_path: PathLike) -> dict[str, Any]:
+    """The config with defaults filled in.
+
+    Args:
+        config: the parsed config, as Snakemake merged it.
+        schema_path: JSON schema (draft 2020-12) written as YAML.
+
+    Raises:
+        UserError: lists every unknown key (with the nearest valid one), wrong type and value.
+    """
+    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    filled = _with_defaults(copy.deepcopy(config), schema, schema)
+    errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda error: list(error.path))
+    problems = [line for error in errors for line in _explain(error)] or list(_places(filled))
+    if problems:
+        raise UserError(
+            "the config cannot be used:\n  " + "\n  ".join(problems),
+            remedy="\nEvery key is described in config/README.md.",
+        )
+    return filled
+
+
+def _with_defaults(value: Any, schema: dict, root: dict) -> Any:
+    schema = _resolve(schema, root)
+    if not isinstance(value, dict):
+        return value
+    known = schema.get("properties", {})
+    for key, inner in known.items():
+        target = _resolve(inner, root)
+        if key not in value and "default" in target:
+            value[key] = copy.deepcopy(target["default"])
+    others = schema.get("additionalProperties")
+    for key in value:
+        inner = known.get(key, others)
+        if isinstance(inner, dict):
+            value[key] = _with_defaults(value[key], inner, root)
+    return value
+
+
+def _resolve(schema: dict, root: dict) -> dict:
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    found = root
+    for part in reference.removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for key in sorted(set(error.instance) - set(known)):
+            full = f"{where}.{key}" if where else key
+            yield f"{full}: unknown key. {did_you_mean(key, known)} Allowed here: {', '.join(sorted(known))}."
+    elif error.validator == "enum":
+        allowed = [str(one) for one in error.validator_value]
+        guess = did_you_mean(str(error.instance), allowed)
+        yield f"{where}: '{error.instance}' is not allowed. {guess} Allowed: {', '.join(allowed)}."
+    elif error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        yield f"{where or 'config'}: {', '.join(missing)} must be given."
+    elif error.validator == "propertyNames":
+        yield f"{where}: the name '{error.instance}' may hold letters, digits, _ and - only."
+    else:
+        yield f"{where or 'config'}: {error.message}."
+
+
+def _places(config: dict[str, Any]) -> Iterator[str]:
+    for name, source in config["sources"].items():
+        given = [place for place in PLACES if place in source]
+        rendered = source["adapter"] == "synthetic"
+        if not given:
+            yield f"sources.{name}: says no place. Allowed: one of {', '.join(PLACES)}."
+        elif rendered != ("scenes" in given) or ("folder" in given and len(given) > 1):
+            yield (
+                f"sources.{name}: {' and '.join(given)} do not go together with adapter {source['adapter']}. "
+                "Allowed: scenes for synthetic; else folder, or archive, upstream, or both of these."
+            )

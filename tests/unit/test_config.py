@@ -1,0 +1,94 @@
+"""The closed config schema: typos are named with the nearest valid key, and README lists every key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from detectnet.config import complete
+from detectnet.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "config" / "schema.yaml"
+
+
+def minimal() -> dict:
+    specs = {"dataset": "a.cfg", "train": "b.cfg", "retrain": "c.cfg", "infer": "d.json"}
+    return {
+        "run": "x",
+        "sources": {"one": {"adapter": "voc", "licence": "CC0", "folder": "pictures"}},
+        "specs": specs,
+    }
+
+
+def change(config: dict, path: str, value: object) -> dict:
+    *parents, last = path.split(".")
+    inner = config
+    for part in parents:
+        inner = inner.setdefault(part, {})
+    inner[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("sorces", {}, "sorces: unknown key. Did you mean 'sources'?"),
+        ("prune.ratoi", 0.2, "prune.ratoi: unknown key. Did you mean 'ratio'?"),
+        ("sources.one.licens", "x", "sources.one.licens: unknown key. Did you mean 'licence'?"),
+        ("sources.one.adapter", "vok", "'vok' is not allowed. Did you mean 'voc'?"),
+        ("prune.normalizer", "l2", "'l2' is not allowed. Did you mean 'L2'?"),
+        ("engine.backends", ["nano"], "'nano' is not allowed"),
+        ("engine.backends", ["tensorrt"], "'tensorrt' is not allowed"),
+        ("export.opset", 20, "'20' is not allowed"),
+        ("prune.ratio", 1.5, "prune.ratio: 1.5 is greater than the maximum of 1"),
+        ("prune.minimum", "many", "prune.minimum: 'many' is not of type 'integer'"),
+        ("run", "my run", "run: 'my run' does not match"),
+        ("sources.one.archive", {"name": "a.tar"}, "sources.one.archive: sha256 must be given"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(path, value, said):
+    with pytest.raises(UserError) as raised:
+        complete(change(minimal(), path, value), SCHEMA)
+    assert said in str(raised.value)
+
+
+def test_all_mistakes_are_named_at_once():
+    config = change(change(minimal(), "sorces", {}), "prune.ratoi", 1)
+    with pytest.raises(UserError) as raised:
+        complete(config, SCHEMA)
+    assert "sorces" in str(raised.value)
+    assert "ratoi" in str(raised.value)
+
+
+@pytest.mark.parametrize("places", [{}, {"folder": "a", "scenes": {"count": 1, "seed": 1}}])
+def test_a_source_has_one_kind_of_place(places):
+    config = minimal()
+    config["sources"]["one"] = {"adapter": "voc", "licence": "CC0", **places}
+    with pytest.raises(UserError, match=r"sources\.one"):
+        complete(config, SCHEMA)
+
+
+def test_defaults_are_filled_in_and_the_given_config_is_left_alone():
+    given = minimal()
+    filled = complete(given, SCHEMA)
+    assert filled["prune"]["ratio"] == 0.15
+    assert filled["sources"]["one"]["unlabelled"] == "drop"
+    assert "prune" not in given
+
+
+def keys(schema: dict, root: dict, prefix: str = ""):
+    for name, inner in schema.get("properties", {}).items():
+        target = root["$defs"][inner["$ref"].split("/")[-1]] if "$ref" in inner else inner
+        yield f"{prefix}{name}"
+        nested = target.get("additionalProperties")
+        if isinstance(nested, dict) and "$ref" in nested:
+            yield from keys(root["$defs"][nested["$ref"].split("/")[-1]], root, f"{prefix}{name}.*.")
+        yield from keys(target, root, f"{prefix}{name}.")
+
+
+def test_readme_describes_every_key():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    text = (ROOT / "config" / "README.md").read_text()
+    missing = [key for key in keys(schema, schema) if f"`{key}`" not in text]
+    assert not missing
