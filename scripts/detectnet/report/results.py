@@ -1,0 +1,135 @@
+"""What the stages of a run left behind, read into tables for the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from detectnet.data import kitti, manifest
+from detectnet.files import read_json
+
+STAGES = ("train", "prune", "retrain", "onnx")
+WIDTH_EDGES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, np.inf)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One evaluated stage: its metrics.json, PR curve, detections and ground truth."""
+
+    name: str
+    metrics: dict[str, Any]
+    pr_curve: pd.DataFrame
+    detections: pd.DataFrame
+    ground_truth: pd.DataFrame
+
+    def row(self, ap: str = "correct", iou: float = 0.5, clustering: str | None = None) -> dict[str, Any]:
+        """The result row of one way to compute AP; an empty dict when it was not computed.
+
+        Args:
+            ap: ``correct``, ``tao-integrate`` or ``tao-sample``.
+            iou: overlap that a hit needs, 0..1.
+            clustering: ``tlt`` or ``nms``; the deployed one where None.
+        """
+        wanted = clustering or self.metrics["results"][0]["clustering"]
+        for row in self.metrics["results"]:
+            if row["ap"] == ap and row["clustering"] == wanted and abs(row["iou"] - iou) < 1e-6:
+                return row
+        return {}
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that the page shows; every field is read from a file that a rule wrote."""
+
+    stages: list[Stage]
+    histories: dict[str, pd.DataFrame]
+    provenance: dict[str, dict[str, Any]]
+    pruning: pd.DataFrame
+    split: pd.DataFrame
+    links: pd.DataFrame
+    sources: pd.DataFrame
+    widths: dict[str, np.ndarray]
+    dropped: pd.DataFrame
+    parity: dict[str, Any]
+    engines: list[dict[str, Any]]
+
+
+def read_results(results: Path, data: Path, declarations: dict[str, dict[str, Any]]) -> Results:
+    """Read the run's folder ``results`` and the pictures' manifests under ``data``."""
+    split = pd.read_csv(results / "split.csv", dtype=str)
+    return Results(
+        stages=[_stage(results, name) for name in STAGES],
+        histories={name: pd.read_csv(results / name / "history.csv") for name in ("train", "retrain")},
+        provenance={
+            name: read_json(results / name / "provenance.json") for name in ("train", "prune", "retrain")
+        },
+        pruning=pd.read_csv(results / "prune" / "pruning.csv"),
+        split=split,
+        links=pd.read_csv(results / "split_links.csv", dtype=str),
+        sources=_sources(data, declarations, split),
+        widths={name: _widths(data / "resized" / name) for name in sorted(declarations)},
+        dropped=_dropped(data, sorted(declarations)),
+        parity=read_json(results / "export" / "parity.json"),
+        engines=[read_json(path) for path in sorted(results.glob("engine/*/build.json"))],
+    )
+
+
+def _stage(results: Path, name: str) -> Stage:
+    folder = results / name / "evaluation"
+    return Stage(
+        name,
+        read_json(folder / "metrics.json"),
+        pd.read_csv(folder / "pr_curve.csv"),
+        _read_boxes(folder / "detections.csv"),
+        _read_boxes(folder / "ground_truth.csv"),
+    )
+
+
+def _read_boxes(path: Path) -> pd.DataFrame:
+    # A picture may be called "NA" or "007": names stay text.
+    names = dict.fromkeys(("image", "source", "class", "outcome"), str)
+    numbers = {name: [""] for name in ("confidence", "x1", "y1", "x2", "y2", "iou")}
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=numbers)
+
+
+def _sources(data: Path, declarations: dict[str, dict[str, Any]], split: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for name in sorted(declarations):
+        converted = manifest.read(data / "kitti" / name / "manifest.csv")
+        folds = split[split.source == name].fold.value_counts()
+        rows.append(
+            {
+                "source": name,
+                "adapter": declarations[name]["adapter"],
+                "licence": declarations[name]["licence"],
+                "pictures": len(converted),
+                "plates": int(converted.boxes.astype(int).sum()),
+                "without plates": int((converted.boxes.astype(int) == 0).sum()),
+                "groups": int(split[split.source == name].group.nunique()),
+                "training": int(folds.get("training", 0)),
+                "validation": int(folds.get("validation", 0)),
+                "excluded": int(folds.get("excluded", 0)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _widths(folder: Path) -> np.ndarray:
+    rows = manifest.read(folder / "manifest.csv")
+    labelled = rows[rows.boxes.astype(int) > 0].label
+    boxes = [label.box for name in labelled for label in kitti.read_labels(folder / name)]
+    return np.array([x2 - x1 for x1, _, x2, _ in boxes], dtype=np.float64)
+
+
+def _dropped(data: Path, names: list[str]) -> pd.DataFrame:
+    frames = []
+    for stage in ("kitti", "resized"):
+        for name in names:
+            frame = pd.read_csv(data / stage / name / "dropped.csv", dtype=str)
+            frames.append(frame.assign(source=name, stage=stage))
+    everything = pd.concat(frames, ignore_index=True)
+    return everything.groupby(["source", "stage", "reason"], as_index=False).size()
