@@ -1,0 +1,47 @@
+"""A killed run leaves nothing that looks finished, and the same command goes on from the checkpoint."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import environment
+
+pytestmark = pytest.mark.slow
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"it did not happen in {seconds} s")
+
+
+def test_killed_process_group_and_the_same_command_again(unfinished):
+    unfinished.edit("config/specs/tiny/experiment_config.cfg", "num_epochs: 2", "num_epochs: 40")
+    log = (unfinished.folder / "screen.txt").open("w")
+    running = subprocess.Popen(
+        unfinished.command("train"),
+        cwd=unfinished.folder,
+        env=environment(),
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    checkpoints = unfinished.folder / "results/tiny/train/checkpoints"
+    try:
+        wait_for(lambda: checkpoints.is_dir() and any(checkpoints.iterdir()), 300)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    trained = unfinished.folder / "results/tiny/train"
+    assert not [path.name for path in trained.iterdir() if path.is_file() and not path.name.startswith(".")]
+
+    said = unfinished.run("train")
+    assert "esum" in said
+    assert (trained / "model.keras").is_file()
+    history = (trained / "history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in history[1:]] == [str(epoch) for epoch in range(1, 41)]
