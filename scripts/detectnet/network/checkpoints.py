@@ -1,0 +1,114 @@
+"""Checkpoints that are whole or not there: one file each, renamed into place when it is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detectnet.files import atomic_path
+from detectnet.logs import log
+
+KEPT = 2
+BEST = "best"
+_NAME = re.compile(r"step-(\d{9})\.npz$")
+_STATE = "state.json"
+
+
+@dataclass
+class State:
+    """Everything about a training that is not a tensor of the network or the optimizer.
+
+    Attributes:
+        step: steps done.
+        objective_weights: (C, 2) in use.
+        cost_sums: (C, 2) sums of the mini-batch costs of the running epoch.
+        loss_sums: sums over the running epoch's steps of total, task and regularisation loss.
+        best_score: (mAP, minus validation loss) of the best weights so far, or None.
+        best_epoch: when they were reached, 1-based; 0 for never.
+        history: one row per finished epoch.
+        seconds: wall time spent training, over all resumed runs.
+        epoch_seconds, wait_seconds: of the running epoch; the second is spent waiting for data.
+    """
+
+    step: int = 0
+    objective_weights: list[list[float]] = field(default_factory=list)
+    cost_sums: list[list[float]] = field(default_factory=list)
+    loss_sums: list[float] = field(default_factory=list)
+    best_score: list[float] | None = None
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    wait_seconds: float = 0.0
+
+
+class Checkpoints:
+    """The checkpoints of one training, in a folder of its own.
+
+    A folder per spec hash keeps trainings of different specs apart: a changed spec starts afresh, and
+    the old one is gone on with when it comes back.
+    """
+
+    def __init__(self, folder: Path, training_hash: str) -> None:
+        self.folder = folder / training_hash[:16]
+        others = sorted({one.parent.name for one in folder.glob("*/*.npz")} - {self.folder.name})
+        if others and not self._steps():
+            log.info(
+                "Starting afresh: the checkpoints in %s belong to another spec, other records or another "
+                "initial model (%s). They are left where they are.",
+                folder,
+                ", ".join(others),
+            )
+
+    def save(self, arrays: Mapping[str, np.ndarray], state: State) -> None:
+        """Write the checkpoint of ``state.step`` and drop all but the newest two."""
+        self._write(f"step-{state.step:09d}", arrays, state)
+        for step in self._steps()[:-KEPT]:
+            self._path(f"step-{step:09d}").unlink(missing_ok=True)
+
+    def save_best(self, arrays: Mapping[str, np.ndarray], state: State) -> None:
+        """Keep these weights as the best."""
+        self._write(BEST, arrays, state)
+
+    def restore(self) -> tuple[dict[str, np.ndarray], State] | None:
+        """The newest checkpoint that can be read, or None."""
+        for step in reversed(self._steps()):
+            if found := self._read(f"step-{step:09d}"):
+                return found
+        return None
+
+    def restore_best(self) -> tuple[dict[str, np.ndarray], State] | None:
+        """The best weights, or None."""
+        return self._read(BEST) if self._path(BEST).exists() else None
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
+    def _steps(self) -> list[int]:
+        found = (_NAME.match(path.name) for path in self.folder.glob("step-*.npz"))
+        return sorted(int(match[1]) for match in found if match)
+
+    def _write(self, name: str, arrays: Mapping[str, np.ndarray], state: State) -> None:
+        with atomic_path(self._path(name)) as temporary, temporary.open("wb") as handle:
+            content = json.dumps(asdict(state)).encode()
+            np.savez(handle, **{_STATE: np.frombuffer(content, np.uint8)}, **arrays)
+            handle.flush()
+            os.fsync(handle.fileno())  # the name must not arrive on the disk before the content
+
+    def _read(self, name: str) -> tuple[dict[str, np.ndarray], State] | None:
+        path = self._path(name)
+        try:
+            with np.load(path) as stored:
+                arrays = {key: stored[key] for key in stored.files}
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            log.warning("%s cannot be read (%s); the one before it is taken", path, error)
+            return None
+        return arrays, State(**json.loads(arrays.pop(_STATE).tobytes()))

@@ -1,0 +1,114 @@
+"""What a training is going to do, read once from the spec."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detectnet.files import sha256
+from detectnet.network.loss import LossSettings
+from detectnet.network.records import Records
+from detectnet.network.schedule import SoftStartAnnealing
+from detectnet.spec import text_of
+
+if TYPE_CHECKING:
+    from detectnet.spec import Message
+
+# What decides the trained weights. Anything else may change between a stop and a resume.
+DECISIVE = (
+    "random_seed",
+    "dataset_config.target_class_mapping",
+    "dataset_config.sampling_mode",
+    "augmentation_config",
+    "model_config",
+    "cost_function_config",
+    "training_config.batch_size_per_gpu",
+    "training_config.num_epochs",
+    "training_config.learning_rate",
+    "training_config.regularizer",
+    "training_config.optimizer",
+    "training_config.mixed_bfloat16",
+    "bbox_rasterizer_config",
+    "evaluation_config.validation_period_during_training",
+    "evaluation_config.first_validation_epoch",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Numbers of a training.
+
+    Attributes:
+        seed: of weights, order and augmentation.
+        batch, epochs, steps_per_epoch: an epoch is a number of steps, the stream of pictures is endless.
+        schedule, loss: learning rate and cost.
+        policy: Keras dtype policy.
+        first_validation, validation_period: epochs, 1-based; the last epoch is always validated.
+        checkpoint_epochs: epochs between checkpoints.
+        checkpoint_seconds: seconds between checkpoints inside an epoch, 0 for none.
+        identity: sha256 of everything that decides the result.
+    """
+
+    seed: int
+    batch: int
+    epochs: int
+    steps_per_epoch: int
+    schedule: SoftStartAnnealing
+    loss: LossSettings
+    policy: str
+    first_validation: int
+    validation_period: int
+    checkpoint_epochs: int
+    checkpoint_seconds: float
+    identity: str
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.epochs * self.steps_per_epoch
+
+    def validates(self, epoch: int) -> bool:
+        """Whether to validate after an epoch, counted from 1."""
+        since = epoch - self.first_validation
+        return epoch == self.epochs or (since >= 0 and since % self.validation_period == 0)
+
+
+def plan_of(
+    experiment: Message, training: Records, validation: Records | None, initial_model: Path | None
+) -> Plan:
+    """The plan of an experiment spec for these records and this initial model.
+
+    Raises:
+        UserError: the spec's schedule or cost cannot be used.
+    """
+    config, evaluation = experiment.training_config, experiment.evaluation_config
+    return Plan(
+        seed=experiment.random_seed,
+        batch=config.batch_size_per_gpu,
+        epochs=config.num_epochs,
+        steps_per_epoch=math.ceil(len(training) / config.batch_size_per_gpu),
+        schedule=SoftStartAnnealing.from_spec(experiment),
+        loss=LossSettings.from_spec(experiment),
+        policy="mixed_bfloat16" if config.mixed_bfloat16 else "float32",
+        first_validation=evaluation.first_validation_epoch,
+        validation_period=evaluation.validation_period_during_training,
+        # TAO's default of ten epochs loses hours to a power cut
+        checkpoint_epochs=config.checkpoint_interval if config.has("checkpoint_interval") else 1,
+        checkpoint_seconds=config.checkpoint_seconds,
+        identity=_identity(experiment, training, validation, initial_model),
+    )
+
+
+def _identity(
+    experiment: Message, training: Records, validation: Records | None, initial_model: Path | None
+) -> str:
+    parts = [
+        text_of(experiment, DECISIVE),
+        training.digest,
+        validation.digest if validation else "",
+        sha256(initial_model) if initial_model else "",
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

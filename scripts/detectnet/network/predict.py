@@ -1,0 +1,111 @@
+"""The network's outputs for every picture of a set of record shards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from detectnet.contract import Contract
+from detectnet.detection.evaluation import PictureResult
+from detectnet.files import PathLike
+from detectnet.network.inputs import InputSettings, plain_feed, plain_labels, to_network
+from detectnet.network.model import load_model
+from detectnet.network.records import Frame, Records, index_records
+from detectnet.spec import contract_of
+
+if TYPE_CHECKING:
+    from detectnet.spec import Message
+
+BATCH = 8
+
+
+class Predictions:
+    """Iterates over one ``PictureResult`` per picture, in the order of the records.
+
+    Attributes:
+        contract: of the network.
+        seconds_per_image: mean time in the network, without the first batch; None until two batches ran.
+    """
+
+    def __init__(
+        self, model: keras.Model, records: Records, settings: InputSettings, contract: Contract
+    ) -> None:
+        self.contract = contract
+        self._records, self._settings = records, settings
+        self._run = tf.function(
+            lambda pictures: model(to_network(pictures), training=False), reduce_retracing=True
+        )
+        self._seconds, self._pictures = 0.0, 0
+
+    @property
+    def seconds_per_image(self) -> float | None:
+        """See the class."""
+        return self._seconds / self._pictures if self._pictures else None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[PictureResult]:
+        done = 0
+        for pictures, _ in plain_feed(self._records, self._settings, batch=BATCH):
+            started = time.perf_counter()
+            bbox, cov = (output.numpy() for output in self._run(pictures))
+            if done:
+                self._seconds += time.perf_counter() - started
+                self._pictures += len(cov)
+            for frame, frame_cov, frame_bbox in zip(self._records.frames[done:], cov, bbox, strict=False):
+                yield picture_result(frame, frame_cov, frame_bbox, self._settings, self.contract.classes)
+            done += len(cov)
+
+
+def picture_result(
+    frame: Frame, cov: np.ndarray, bbox: np.ndarray, settings: InputSettings, classes: Sequence[str]
+) -> PictureResult:
+    """Outputs (h, w, C) and (h, w, 4C) of one picture, channels first, with the picture's ground truth."""
+    boxes, indices = plain_labels(frame, settings)
+    return PictureResult(
+        frame_id=frame.frame_id,
+        source=frame.source,
+        truth_boxes=boxes,
+        truth_classes=[classes[index] for index in indices],
+        cov=np.moveaxis(cov, -1, 0),
+        bbox=np.moveaxis(bbox, -1, 0),
+    )
+
+
+@contextmanager
+def predict_keras(
+    model: PathLike, shards: Sequence[PathLike], experiment: Message, *, threads: int = 2
+) -> Iterator[Predictions]:
+    """Predictions of a model file for all pictures of the shards.
+
+    Args:
+        model: ``model.keras``.
+        shards: record files.
+        experiment: the spec of the training: sizes, classes, class mapping.
+        threads: pictures prepared at the same time.
+    """
+    yield Predictions(
+        load_model(model),
+        records_of(experiment, shards),
+        InputSettings.from_spec(experiment, threads),
+        contract_of(experiment),
+    )
+
+
+def records_of(experiment: Message, shards: Sequence[PathLike]) -> Records:
+    """The index of some shards under the spec's class mapping."""
+    dataset = experiment.dataset_config
+    folders = [one.image_directory_path for one in dataset.data_sources if one.image_directory_path]
+    return index_records(
+        shards,
+        contract_of(experiment).classes,
+        dataset.target_class_mapping,
+        picture_files=(folders, dataset.image_extension),
+    )

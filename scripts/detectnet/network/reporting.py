@@ -1,0 +1,119 @@
+"""What a training says while it runs: status lines, TensorBoard events, and one honest line of progress."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from detectnet.logs import log
+
+WARM_UP_STEPS = 3  # of every process; they compile, and are left out of all rates
+SAY_EVERY = 10.0  # seconds
+
+
+class Status:
+    """``status.jsonl``: one JSON object a line, as TAO writes it, appended while training runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, status: str, message: str, **values: Any) -> None:
+        """Add a line; status is STARTED, RUNNING, SUCCESS or FAILURE."""
+        now = datetime.now()
+        line = {
+            "date": f"{now:%m/%d/%Y}",
+            "time": f"{now:%H:%M:%S}",
+            "status": status,
+            "verbosity": "ERROR" if status == "FAILURE" else "INFO",
+            "message": message,
+            **values,
+        }
+        with self._path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
+
+
+class Events:
+    """TensorBoard scalars below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Write the numbers of one step."""
+        with self._writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+
+@dataclass
+class Clock:
+    """Rates of this process without its warm-up, and an ETA.
+
+    Attributes:
+        batch: pictures per step.
+        steps, seconds, wait: timed steps, their wall time, and the part of it spent waiting for data.
+    """
+
+    batch: int
+    steps: int = 0
+    seconds: float = 0.0
+    wait: float = 0.0
+    _seen: int = 0
+    _said: float = field(default_factory=time.monotonic)
+
+    def add(self, seconds: float, wait: float) -> None:
+        """Count one step; ``wait`` is part of ``seconds``."""
+        self._seen += 1
+        if self._seen > WARM_UP_STEPS:
+            self.steps, self.seconds, self.wait = self.steps + 1, self.seconds + seconds, self.wait + wait
+
+    @property
+    def pictures_per_second(self) -> float:
+        """Training pictures per second, 0 before anything was timed."""
+        return self.steps * self.batch / self.seconds if self.seconds else 0.0
+
+    @property
+    def wait_share(self) -> float:
+        """Share of the time that was spent waiting for data, 0..1."""
+        return self.wait / self.seconds if self.seconds else 0.0
+
+    def eta(self, steps_left: int) -> str:
+        """Time to the end as H:MM:SS, ``?`` before anything was timed; validation is not counted."""
+        if not self.steps:
+            return "?"
+        return str(timedelta(seconds=round(steps_left * self.seconds / self.steps)))
+
+    def due(self) -> bool:
+        """Whether it is time to say something again."""
+        now = time.monotonic()
+        if now - self._said < SAY_EVERY:
+            return False
+        self._said = now
+        return True
+
+
+def say_progress(
+    clock: Clock, step: int, total: int, epoch: str, losses: Mapping[str, float], rate: float
+) -> None:
+    """The line of a running training."""
+    parts = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+    log.info(
+        "epoch %s  step %d/%d  eta %s  %s  lr %.3g  %.1f pictures/s  waiting for data %.0f %%",
+        epoch,
+        step,
+        total,
+        clock.eta(total - step),
+        parts,
+        rate,
+        clock.pictures_per_second,
+        100 * clock.wait_share,
+    )

@@ -1,0 +1,268 @@
+"""Training and retraining of a detector, from record shards to a model file with its provenance."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import pandas as pd
+import tensorflow as tf
+
+from detectnet.errors import UserError
+from detectnet.files import PathLike, atomic_path, read_json, sha256, write_json, write_text
+from detectnet.logs import log
+from detectnet.network.checkpoints import Checkpoints
+from detectnet.network.inputs import InputSettings
+from detectnet.network.model import build_model, load_model, save_model
+from detectnet.network.plan import Plan, plan_of
+from detectnet.network.predict import records_of
+from detectnet.network.records import Records
+from detectnet.network.reporting import Events, Status
+from detectnet.network.step import EvaluationStep, TrainingStep, adam
+from detectnet.network.trainer import Trainer
+from detectnet.network.validation import Validator
+from detectnet.network.versions import versions
+from detectnet.network.weights import load_by_name, write_hdf5
+
+if TYPE_CHECKING:
+    from detectnet.spec import Message
+
+OUTPUTS = ("model.keras", "model.hdf5", "history.csv", "spec.cfg", "provenance.json")
+
+
+def train(
+    experiment: Message,
+    training: Sequence[PathLike],
+    validation: Sequence[PathLike],
+    out_dir: PathLike,
+    *,
+    initial_model: PathLike | None = None,
+    threads: int = 2,
+    resume: bool = True,
+) -> None:
+    """Train a detector, or go on with a training that was stopped.
+
+    ``out_dir`` gets ``model.keras`` and ``model.hdf5`` (the weights of the best validation mAP; the last ones
+    where nothing could be validated), ``history.csv``, ``spec.cfg``, ``provenance.json``, and while it runs
+    ``status.jsonl``, ``events/`` and ``checkpoints/``, from which the same call goes on after any kind
+    of stop. A finished training is not done again.
+
+    Args:
+        experiment: the experiment spec.
+        training, validation: record shards; without validation pictures nothing is validated.
+        out_dir: folder, made where missing.
+        initial_model: with ``load_graph`` the network to train, pruned or not; otherwise weights that are
+            copied by layer name. Default: the spec's ``pretrained_model_file``.
+        threads: of TensorFlow and of the input pipeline.
+        resume: False ignores the checkpoints.
+
+    Raises:
+        UserError: spec, records and model do not go together, or the loss is not finite.
+    """
+    out = Path(out_dir)
+    status = Status(out / "status.jsonl")
+    status.write("STARTED", "training")
+    try:
+        _train(
+            experiment,
+            training,
+            validation,
+            out,
+            _initial(experiment, initial_model),
+            threads,
+            resume,
+            status,
+        )
+    except BaseException as error:
+        status.write("FAILURE", str(error) or type(error).__name__)
+        raise
+    status.write("SUCCESS", "training finished")
+
+
+def _train(
+    experiment: Message,
+    training: Sequence[PathLike],
+    validation: Sequence[PathLike],
+    out: Path,
+    initial: Path | None,
+    threads: int,
+    resume: bool,
+    status: Status,
+) -> None:
+    use_threads(threads)
+    records, held_out = _records(experiment, training, validation)
+    plan = plan_of(experiment, records, held_out, initial)
+    if resume and _finished(out, plan):
+        log.info("%s holds the finished training of this spec and these records; nothing to do", out)
+        return
+    model = _model(experiment, plan, initial)
+    inputs = InputSettings.from_spec(experiment, threads)
+    validator = (
+        Validator(experiment, EvaluationStep(model, plan.loss), held_out, inputs, plan.batch)
+        if held_out
+        else None
+    )
+    trainer = Trainer(
+        plan,
+        TrainingStep(model, adam(experiment), plan.loss),
+        inputs,
+        records,
+        validator,
+        Checkpoints(out / "checkpoints", plan.identity),
+    )
+    if resume:
+        trainer.restore()
+    trainer.run(status, Events(out / "events"))
+    trainer.restore_best()
+    _write(out, experiment, plan, trainer, model, records, held_out, initial)
+
+
+def use_threads(count: int) -> None:
+    """Limit TensorFlow to ``count`` threads inside an operation; pictures are prepared beside it.
+
+    Where TensorFlow runs already it keeps the number it began with.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(2)
+    except RuntimeError:
+        log.debug("TensorFlow has started; its number of threads stays")
+
+
+def _initial(experiment: Message, given: PathLike | None) -> Path | None:
+    path = given or experiment.model_config.pretrained_model_file
+    if experiment.model_config.load_graph and not path:
+        raise UserError(
+            "load_graph is set, but there is no model to load",
+            where=experiment.model_config.where("load_graph"),
+            remedy="Name one as pretrained_model_file, or on the command line.",
+        )
+    if path and not Path(path).is_file():
+        raise UserError("the initial model does not exist", where=path)
+    return Path(path) if path else None
+
+
+def _records(
+    experiment: Message, training: Sequence[PathLike], validation: Sequence[PathLike]
+) -> tuple[Records, Records | None]:
+    records = records_of(experiment, training)
+    filled = [path for path in validation if Path(path).stat().st_size]
+    held_out = records_of(experiment, filled) if filled else None
+    log.info(
+        "%d pictures with %d objects to train on, %d pictures with %d objects to validate on",
+        len(records),
+        records.objects,
+        len(held_out) if held_out else 0,
+        held_out.objects if held_out else 0,
+    )
+    return records, held_out
+
+
+def _model(experiment: Message, plan: Plan, initial: Path | None) -> keras.Model:
+    config = experiment.model_config
+    if config.load_graph:
+        model = load_model(initial, plan.policy)
+        _check_graph(model, experiment, plan, initial)
+        return model
+    picture = experiment.augmentation_config.preprocessing
+    model = build_model(
+        config,
+        plan.loss.classes,
+        picture.output_image_height,
+        picture.output_image_width,
+        picture.output_image_channel,
+        seed=plan.seed,
+        policy=plan.policy,
+    )
+    if initial:
+        load_by_name(model, initial)
+    return model
+
+
+def _check_graph(model: keras.Model, experiment: Message, plan: Plan, initial: Path) -> None:
+    picture = experiment.augmentation_config.preprocessing
+    wanted = (picture.output_image_height, picture.output_image_width, picture.output_image_channel)
+    found = tuple(model.input_shape[1:])
+    classes = model.output_shape[1][-1]
+    if found != wanted or classes != len(plan.loss.classes):
+        raise UserError(
+            f"the loaded network takes {found} and finds {classes} classes, "
+            f"the spec says {wanted} (height, width, channels) and {len(plan.loss.classes)} classes",
+            where=initial,
+        )
+
+
+def _finished(out: Path, plan: Plan) -> bool:
+    return all((out / name).is_file() for name in OUTPUTS) and (
+        read_json(out / "provenance.json").get("training_identity") == plan.identity
+    )
+
+
+def _write(
+    out: Path,
+    experiment: Message,
+    plan: Plan,
+    trainer: Trainer,
+    model: keras.Model,
+    records: Records,
+    held_out: Records | None,
+    initial: Path | None,
+) -> None:
+    """Everything declared, at the end only; ``provenance.json`` last, because it says that it is finished."""
+    save_model(model, out / "model.keras")
+    write_hdf5(model, out / "model.hdf5")
+    with atomic_path(out / "history.csv") as temporary:
+        pd.DataFrame(trainer.state.history).to_csv(temporary, index=False)
+    text = experiment.to_text()
+    write_text(out / "spec.cfg", text)
+    state = trainer.state
+    write_json(
+        out / "provenance.json",
+        {
+            "training_identity": plan.identity,
+            "seed": plan.seed,
+            "spec_sha256": sha256(out / "spec.cfg"),
+            "records": {
+                "training": _summary(records),
+                "validation": _summary(held_out) if held_out else None,
+            },
+            "initial_model_sha256": sha256(initial) if initial else None,
+            "model_sha256": sha256(out / "model.keras"),
+            "weights": {
+                "chosen": "best validation mAP" if state.best_epoch else "last",
+                "epoch": state.best_epoch or plan.epochs,
+                "mAP": state.best_score[0] if state.best_score else None,
+            },
+            "steps": state.step,
+            "hours": round(state.seconds / 3600, 4),
+            "pictures_per_second": round(trainer.clock.pictures_per_second, 2),
+            "policy": plan.policy,
+            "versions": versions(),
+            "git_commit": _git_commit(),
+            "command": sys.argv,
+            "finished": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds"),
+        },
+    )
+    log.info("Written %s: %s", out / "model.keras", "best epoch " + str(state.best_epoch or plan.epochs))
+
+
+def _summary(records: Records) -> dict[str, Any]:
+    return {
+        "pictures": len(records),
+        "objects": records.objects,
+        "unmapped_objects": dict(records.unmapped),
+        "sha256": records.digest,
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of this code, with ``-dirty`` where it was changed; None outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None

@@ -1,0 +1,1 @@
+"""Synthetic scenes: cars with number plates in many places, rendered here, with exact labels."""
