@@ -69,12 +69,6 @@ class Camera:
             return None
         return local[:, :2] * (self.focal / local[:, 2:]) + (self.width / 2, self.height / 2)
 
-    def ray(self, u: float, v: float) -> np.ndarray:
-        """(3,) unit vector in world axes through pixel (u, v)."""
-        local = np.array([(u - self.width / 2) / self.focal, (v - self.height / 2) / self.focal, 1.0])
-        world = local @ self.rotation
-        return world / np.linalg.norm(world)
-
     def rays(self, step: int = 1) -> np.ndarray:
         """(H, W, 3) float32 world directions, not normalised, of every ``step``-th pixel's centre."""
         u = (np.arange(0, self.width, step) + step / 2 - self.width / 2) / self.focal
