@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from detectnet import spec
 from detectnet.config import complete
+from detectnet.deploy import rtx
 from detectnet.errors import UserError
 from detectnet.imports import files_used
 
@@ -39,6 +41,8 @@ FETCHED = [name for name in SOURCES if name not in RENDERED]
 SHARDS = SPECS["dataset"].kitti_config.num_shards
 INPUT = SPECS["train"].augmentation_config.preprocessing
 VALIDATION, TRAINING = 0, 1  # NVIDIA's numbers of the two folds
+# Where the mirror is does not change what comes out, so it is no parameter of a rule.
+os.environ.update(DETECTNET_MIRROR=CONFIG["mirror"] or "")
 
 
 wildcard_constraints:
@@ -57,8 +61,13 @@ def run_script(rule_name):
     return f"python {SCRIPTS / rule_name}.py --log {{log}}"
 
 
+def folder(wildcards, output):
+    """Where a rule's script writes: the folder of its first output."""
+    return str(Path(output[0]).parent)
+
+
 def messages(name, *fields):
-    """The text of the spec messages that a rule reads: what else the file says does not concern it."""
+    """The text of those spec messages that are read; what else the file says does not matter."""
     return spec.text_of(SPECS[name], list(fields))
 
 
@@ -77,6 +86,50 @@ def shards(source, fold):
 
 def all_shards(fold):
     return [path for source in SOURCES for path in shards(source, fold)]
+
+
+def engines_in_all():
+    """Engines that can be built with what is installed; one line says how to get the others."""
+    wanted = CONFIG["engine"]["backends"]
+    built = [backend for backend in wanted if backend != "rtx" or rtx.available()]
+    if built != wanted and workflow.is_main_process:
+        logger.info(f"No rtx engine is built: {rtx.HOW_TO_INSTALL}")
+    return expand(f"{RESULTS}/engine/{{backend}}/build.json", backend=built)
+
+
+def spec_of_stage(stage):
+    return "train" if stage == "train" else "retrain"
+
+
+def pruning_arguments():
+    wanted = CONFIG["prune"]
+    if wanted["threshold"] is None:
+        target = f"--ratio {wanted['ratio']}"
+    else:
+        target = f"--threshold {wanted['threshold']}"
+    excluded = "".join(f" --exclude {layer}" for layer in wanted["exclude"])
+    return (
+        f"{target} --normalizer {wanted['normalizer']} --equalization {wanted['equalization']}"
+        f" --granularity {wanted['granularity']} --minimum {wanted['minimum']}{excluded}"
+    )
+
+
+def declaration(wildcards):
+    return shlex.quote(json.dumps(CONFIG["sources"][wildcards.source], sort_keys=True))
+
+
+def own_folder(wildcards):
+    """A folder on this machine is an input: fetched again when files come or go."""
+    return CONFIG["sources"][wildcards.source].get("folder", [])
+
+
+def listed_files(wildcards):
+    return CONFIG["sources"][wildcards.source].get("upstream", {}).get("files", [])
+
+
+def fixed_folds():
+    fixed = {name: CONFIG["sources"][name].get("fold") for name in SOURCES}
+    return [f"--fixed {name}={fold}" for name, fold in fixed.items() if fold]
 
 
 def clear_stale_lock():

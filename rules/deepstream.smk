@@ -19,7 +19,7 @@ rule write_deepstream:
         mem_mb=1000,
         runtime=10,
     params:
-        out=f"{RESULTS}/deepstream",
+        out=folder,
         uri=CONFIG["deepstream"]["uri"],
         width=CONFIG["deepstream"]["width"],
         height=CONFIG["deepstream"]["height"],

@@ -14,10 +14,6 @@ EVALUATION_MESSAGES = [
 METRICS_FILES = ["metrics.json", "detections.csv", "ground_truth.csv", "pr_curve.csv"]
 
 
-def spec_of_stage(stage):
-    return "train" if stage == "train" else "retrain"
-
-
 rule evaluate_detector:
     input:
         library("evaluate_detector"),
@@ -38,7 +34,7 @@ rule evaluate_detector:
     params:
         spec=lambda wildcards: CONFIG["specs"][spec_of_stage(wildcards.stage)],
         messages=lambda wildcards: messages(spec_of_stage(wildcards.stage), *EVALUATION_MESSAGES),
-        out=lambda wildcards: f"{RESULTS}/{wildcards.stage}/evaluation",
+        out=folder,
     message:
         "Evaluating stage {wildcards.stage}"
     shell:

@@ -22,7 +22,7 @@ rule export_onnx:
         messages=messages("retrain", *EVALUATION_MESSAGES, "augmentation_config.preprocessing"),
         opset=CONFIG["export"]["opset"],
         pictures=CONFIG["export"]["parity_pictures"],
-        out=f"{RESULTS}/export",
+        out=folder,
     message:
         "Exporting the retrained network to ONNX"
     shell:

@@ -17,6 +17,7 @@ rule infer_pictures:
         mem_mb=4000,
         runtime=120,
     params:
+        out=folder,
         spec=lambda wildcards: CONFIG["specs"][spec_of_stage(wildcards.stage)],
         cluster_params=CONFIG["specs"]["infer"],
         settings=CLUSTER_PARAMS.to_text(),
@@ -25,4 +26,4 @@ rule infer_pictures:
     shell:
         run_script("infer_pictures") + " --model {input.model} --spec {params.spec}"
         " --cluster-params {params.cluster_params}"
-        " --source {input.source} --out $(dirname {output}) --threads {threads}"
+        " --source {input.source} --out {params.out} --threads {threads}"

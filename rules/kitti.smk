@@ -17,9 +17,10 @@ rule convert_kitti:
         mem_mb=4000,
         runtime=120,
     params:
+        out=folder,
         declaration=declaration,
     message:
         "Converting {wildcards.source} to KITTI"
     shell:
         run_script("convert_kitti") + " --source {wildcards.source} --declaration {params.declaration}"
-        " --raw $(dirname {input.raw}) --out $(dirname {output.manifest}) --workers {threads}"
+        " --raw $(dirname {input.raw}) --out {params.out} --workers {threads}"

@@ -1,17 +1,4 @@
 # Trained network -> smaller dense network.
-def pruning_arguments():
-    wanted = CONFIG["prune"]
-    if wanted["threshold"] is None:
-        target = f"--ratio {wanted['ratio']}"
-    else:
-        target = f"--threshold {wanted['threshold']}"
-    excluded = "".join(f" --exclude {layer}" for layer in wanted["exclude"])
-    return (
-        f"{target} --normalizer {wanted['normalizer']} --equalization {wanted['equalization']}"
-        f" --granularity {wanted['granularity']} --minimum {wanted['minimum']}{excluded}"
-    )
-
-
 rule prune_detector:
     input:
         library("prune_detector"),
@@ -31,7 +18,7 @@ rule prune_detector:
         runtime=30,
     params:
         arguments=pruning_arguments(),
-        out=f"{RESULTS}/prune",
+        out=folder,
     message:
         "Pruning the network"
     shell:

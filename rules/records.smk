@@ -20,6 +20,7 @@ rule pack_tfrecords:
         mem_mb=4000,
         runtime=120,
     params:
+        out=folder,
         spec=CONFIG["specs"]["dataset"],
         messages=messages("dataset", "kitti_config", "sample_modifier_config"),
     message:
@@ -27,4 +28,4 @@ rule pack_tfrecords:
     shell:
         run_script("pack_tfrecords")
         + " --manifest {input.manifest} --split {input.split} --spec {params.spec}"
-        " --source {wildcards.source} --out-dir $(dirname {output.manifest}) --workers {threads}"
+        " --source {wildcards.source} --out-dir {params.out} --workers {threads}"

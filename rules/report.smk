@@ -28,11 +28,12 @@ rule build_report:
         mem_mb=4000,
         runtime=30,
     params:
+        out=folder,
         config=shlex.quote(
             json.dumps({key: CONFIG[key] for key in ("run", "sources", "report")}, sort_keys=True)
         ),
     message:
         "Writing the report"
     shell:
-        run_script("build_report") + " --config {params.config} --data data --results $(dirname {output})"
+        run_script("build_report") + " --config {params.config} --data data --results {params.out}"
         " --out {output}"

@@ -18,10 +18,11 @@ rule letterbox_pictures:
         mem_mb=4000,
         runtime=120,
     params:
+        out=folder,
         width=INPUT.output_image_width,
         height=INPUT.output_image_height,
     message:
         "Resizing {wildcards.source} to {params.width}x{params.height}"
     shell:
-        run_script("letterbox_pictures") + " --manifest {input.manifest} --out $(dirname {output.manifest})"
+        run_script("letterbox_pictures") + " --manifest {input.manifest} --out {params.out}"
         " --width {params.width} --height {params.height} --workers {threads}"

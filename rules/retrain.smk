@@ -20,7 +20,7 @@ rule retrain_detector:
     params:
         spec=CONFIG["specs"]["retrain"],
         messages=messages("retrain", *TRAINING_MESSAGES),
-        out=f"{RESULTS}/retrain",
+        out=folder,
     message:
         "Retraining the pruned network"
     shell:

@@ -1,21 +1,8 @@
 # Raw sources: fetched from a folder, archive or repository, or rendered.
-import shlex
-
-# Where the mirror is does not change what comes out, so it is no parameter of the rule.
-os.environ["DETECTNET_MIRROR"] = CONFIG["mirror"] or ""
 
 
-def declaration(wildcards):
-    return shlex.quote(json.dumps(CONFIG["sources"][wildcards.source], sort_keys=True))
-
-
-def own_folder(wildcards):
-    """A folder on this machine is an input: fetched again when files come or go."""
-    return CONFIG["sources"][wildcards.source].get("folder", [])
-
-
-def listed_files(wildcards):
-    return CONFIG["sources"][wildcards.source].get("upstream", {}).get("files", [])
+envvars:
+    "DETECTNET_MIRROR",
 
 
 rule fetch_source:
@@ -36,12 +23,13 @@ rule fetch_source:
         mem_mb=1000,
         runtime=120,
     params:
+        out=folder,
         declaration=declaration,
     message:
         "Fetching the raw pictures of {wildcards.source}"
     shell:
         run_script("fetch_source") + " --source {wildcards.source} --declaration {params.declaration}"
-        ' --mirror "$DETECTNET_MIRROR" --out $(dirname {output})'
+        ' --mirror "$DETECTNET_MIRROR" --out {params.out}'
 
 
 rule render_scenes:
@@ -62,6 +50,7 @@ rule render_scenes:
         mem_mb=2000,
         runtime=60,
     params:
+        out=folder,
         settings=lambda wildcards: shlex.quote(
             json.dumps(CONFIG["sources"][wildcards.source]["scenes"], sort_keys=True)
         ),
@@ -69,7 +58,7 @@ rule render_scenes:
         "Rendering the scenes of {wildcards.source}"
     shell:
         run_script("render_scenes") + " --source {wildcards.source} --settings {params.settings}"
-        " --out $(dirname {output}) --workers {threads}"
+        " --out {params.out} --workers {threads}"
 
 
 rule render_clip:

@@ -1,9 +1,4 @@
 # All sources -> one split that does not leak.
-def fixed_folds():
-    fixed = {name: CONFIG["sources"][name].get("fold") for name in SOURCES}
-    return [f"--fixed {name}={fold}" for name, fold in fixed.items() if fold]
-
-
 rule split_groups:
     input:
         library("split_groups"),

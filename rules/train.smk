@@ -3,6 +3,7 @@
 TRAINING_MESSAGES = [
     "random_seed",
     "dataset_config.target_class_mapping",
+    "dataset_config.sampling_mode",
     "augmentation_config",
     "model_config",
     "cost_function_config",
@@ -34,7 +35,7 @@ rule train_detector:
     params:
         spec=CONFIG["specs"]["train"],
         messages=messages("train", *TRAINING_MESSAGES),
-        out=f"{RESULTS}/train",
+        out=folder,
     message:
         "Training the network"
     shell:

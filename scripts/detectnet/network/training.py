@@ -161,6 +161,13 @@ def _records(
         len(held_out) if held_out else 0,
         held_out.objects if held_out else 0,
     )
+    for what, found in (("training", records), ("validation", held_out)):
+        if found is not None and not found.objects:
+            raise UserError(
+                f"the {what} records hold {len(found)} pictures and not one object",
+                where="dataset_config.target_class_mapping",
+                remedy="Look into dropped.csv of the KITTI stage: a source's `classes` may map none of its names.",
+            )
     return records, held_out
 
 
