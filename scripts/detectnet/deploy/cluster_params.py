@@ -58,26 +58,27 @@ class ClusterParams:
         Raises:
             UserError: the classes are not the network's, in the order of its channels.
         """
-        if tuple(map(str.lower, self.clustering)) != contract.classes:
+        found = {name.lower(): values for name, values in self.clustering.items()}
+        if list(found) != [name.lower() for name in contract.classes]:
             raise UserError(
                 f"the target classes are {', '.join(self.clustering)}",
                 where=self.where,
                 allowed=f"{', '.join(contract.classes)}: the network's classes in their order",
             )
-        clustering = {name.lower(): dict(values) for name, values in self.clustering.items()}
+        clustering = {name: dict(found[name.lower()]) for name in contract.classes}
         return dataclasses.replace(contract, clustering=clustering)
 
     def shows(self, name: str) -> bool:
         """Whether a class is reported."""
-        return not self.shown or name in self.shown
+        return not self.shown or name.lower() in self.shown
 
     def written(self, name: str) -> str:
         """The name that a class is written with."""
-        return self.names.get(name, name)
+        return self.names.get(name.lower(), name)
 
     def colour(self, name: str) -> Colour:
         """RGB 0..255 of the class's boxes."""
-        return _entry(self.colours, name) or GREEN
+        return _entry(self.colours, name.lower()) or GREEN
 
 
 def _entry(table: Mapping[str, Any], name: str) -> Any:
@@ -85,7 +86,7 @@ def _entry(table: Mapping[str, Any], name: str) -> Any:
 
 
 def _lower(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The network's class names are lower case, whatever the file writes."""
+    """Class names are compared in lower case, as the records hold them."""
     return {name.lower(): value for name, value in table.items()}
 
 

@@ -166,7 +166,7 @@ def _records(
             raise UserError(
                 f"the {what} records hold {len(found)} pictures and not one object",
                 where="dataset_config.target_class_mapping",
-                remedy="Look into dropped.csv of the KITTI stage: a source's `classes` may map none of its names.",
+                remedy="See dropped.csv of the KITTI stage: a source's `classes` may map none of its names.",
             )
     return records, held_out
 

@@ -155,7 +155,7 @@ SAMPLE_MODIFIER_CONFIG = MessageType(
 _CONVERSION = (
     Field("coco_config", COCO_CONFIG),
     Field("kitti_config", KITTI_CONFIG),
-    Field("sample_modifier_config", SAMPLE_MODIFIER_CONFIG, note="every labelled picture is packed once"),
+    Field("sample_modifier_config", SAMPLE_MODIFIER_CONFIG),
     Field("image_directory_path", "string", note=_BY_MANIFEST),
     Field(
         "target_class_mapping",
