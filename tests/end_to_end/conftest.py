@@ -47,8 +47,9 @@ class Project:
 
     def planned(self, *arguments: str) -> set[str]:
         """Names of the rules that a run would execute now, named targets left out."""
-        said = self.run("--dry-run", "--quiet", "host", *arguments)
-        return set(re.findall(r"^rule (\w+):", said, re.MULTILINE))
+        said = self.run("--dry-run", *arguments)
+        table = re.search(r"^Job stats:\n.*?^total", said, re.MULTILINE | re.DOTALL)
+        return set(re.findall(r"^(\w+_\w+) +\d+$", table[0], re.MULTILINE)) if table else set()
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / name

@@ -49,7 +49,7 @@ class Plan:
         first_validation, validation_period: epochs, 1-based; the last epoch is always validated.
         checkpoint_epochs: epochs between checkpoints.
         checkpoint_seconds: seconds between checkpoints inside an epoch, 0 for none.
-        identity: sha256 of everything that decides the result.
+        identity: sha256 of everything that decides the result, this package's code included.
     """
 
     seed: int
@@ -106,9 +106,16 @@ def _identity(
     experiment: Message, training: Records, validation: Records | None, initial_model: Path | None
 ) -> str:
     parts = [
+        _code(),
         text_of(experiment, DECISIVE),
         training.digest,
         validation.digest if validation else "",
         sha256(initial_model) if initial_model else "",
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _code() -> str:
+    """What the network package is: a mended defect must not go on from weights trained with it."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return "\n".join(f"{path.name} {sha256(path)}" for path in modules)
