@@ -1,7 +1,6 @@
 """Pictures a second of the data stages, one process, on pictures of 1280x720 pixels.
 
-Run with ``pytest tests/benchmarks/test_data_benchmark.py``; the limits are far below what an idle core
-of 2020 does, so that only a real loss of speed fails.
+Run with ``pytest tests/benchmarks``; it prints one table and judges no times, which depend on the machine.
 """
 
 from __future__ import annotations
@@ -48,7 +47,6 @@ def seconds(benchmark):
 def test_letterbox(benchmark, source, tmp_path):
     benchmark.pedantic(letterbox_source, (source, tmp_path, 640, 640, 1), rounds=2)
     benchmark.extra_info["pictures_per_second"] = PICTURES / seconds(benchmark)
-    assert PICTURES / seconds(benchmark) > 15
 
 
 def test_record_writing(benchmark, source, tmp_path):
@@ -60,7 +58,6 @@ def test_record_writing(benchmark, source, tmp_path):
 
     benchmark.pedantic(write, rounds=3)
     benchmark.extra_info["pictures_per_second"] = 1000 / seconds(benchmark)
-    assert 1000 / seconds(benchmark) > 1000
 
 
 def test_record_reading(benchmark, tmp_path):
@@ -69,7 +66,6 @@ def test_record_reading(benchmark, tmp_path):
     write_shard(tmp_path / "shard", itertools.repeat(data, 1000))
     benchmark.pedantic(lambda: sum(1 for _ in read_records([tmp_path / "shard"])), rounds=3)
     benchmark.extra_info["pictures_per_second"] = 1000 / seconds(benchmark)
-    assert 1000 / seconds(benchmark) > 1000
 
 
 def test_near_duplicates_of_twenty_thousand(benchmark):
@@ -78,4 +74,3 @@ def test_near_duplicates_of_twenty_thousand(benchmark):
     hashes[1::1000] = hashes[::1000] ^ np.uint64(0b1011)
     found = benchmark.pedantic(duplicates.near_pairs, (hashes, mirrored), rounds=1)
     assert {(i, i + 1) for i in range(0, 20_000, 1000)} <= {tuple(row) for row in found[:, :2].tolist()}
-    assert seconds(benchmark) < 30
