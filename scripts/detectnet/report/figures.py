@@ -60,7 +60,7 @@ def ap_by_width(stages: list[Stage]) -> str:
     """Bars of AP per bin of plate width at the network's input, one colour a stage."""
 
     def draw(axes: Axes) -> None:
-        bins = list(stages[0].row().get("AP_by_width", {}))
+        bins = sorted(stages[0].row().get("AP_by_width", {}), key=_lower_edge)
         for place, stage in enumerate(stages):
             heights = [stage.row().get("AP_by_width", {}).get(one) or 0.0 for one in bins]
             axes.bar(
@@ -108,6 +108,10 @@ def plate_widths(widths: dict[str, np.ndarray]) -> str:
         axes.legend(fontsize=7)
 
     return figure(draw)
+
+
+def _lower_edge(label: str) -> float:
+    return float(label.rstrip("+").split("-")[0])
 
 
 def _value(number: float | None) -> str:

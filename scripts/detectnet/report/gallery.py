@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from detectnet.data import pictures
+from detectnet.data import manifest, pictures
+from detectnet.data.letterbox import letterbox_geometry
 from detectnet.detection import draw
 from detectnet.report.results import Stage
 
@@ -92,13 +93,13 @@ def gallery(stage: Stage, data: Path, threshold: float, count: int) -> list[Show
     """The chosen pictures with hits, misses and false alarms drawn in."""
     shown = []
     for kind, source, image, caption in choose(stage, threshold, count):
-        picture = _annotated(stage, data / "resized" / source, source, image, threshold)
+        picture = _annotated(stage, data, source, image, threshold)
         shown.append(Shown(kind, image, source, caption, _uri(picture)))
     return shown
 
 
-def _annotated(stage: Stage, folder: Path, source: str, image: str, threshold: float) -> np.ndarray:
-    picture = pictures.load(folder / f"{image}.jpg")
+def _annotated(stage: Stage, data: Path, source: str, image: str, threshold: float) -> np.ndarray:
+    picture = _without_padding(data, source, image)
     truth = _rows(stage.ground_truth, source, image)
     lost = (truth.outcome == "missed") | ((truth.outcome == "found") & ~(truth.confidence >= threshold))
     neutral = truth[truth.outcome == "neutral"]
@@ -114,6 +115,16 @@ def _annotated(stage: Stage, folder: Path, source: str, image: str, threshold: f
         labels = [f"{value:.2f}" for value in rows.confidence] if outcome in ("hit", "false") else ()
         picture = draw.annotate(picture, boxes, labels, draw.OUTCOME_COLOURS[outcome])
     return picture
+
+
+def _without_padding(data: Path, source: str, image: str) -> np.ndarray:
+    padded = pictures.load(data / "resized" / source / f"{image}.jpg")
+    converted = manifest.read(data / "kitti" / source / "manifest.csv")
+    stems = converted.image.map(lambda name: str(Path(name).with_suffix("")))
+    before = converted[stems == image].iloc[0]
+    net_height, net_width = padded.shape[:2]
+    inside = letterbox_geometry(int(before.width), int(before.height), net_width, net_height)
+    return padded[: inside.height, : inside.width]
 
 
 def _rows(frame: pd.DataFrame, source: str, image: str) -> pd.DataFrame:

@@ -220,9 +220,6 @@ def test_a_split_that_does_not_fit_is_refused(inputs, change, message):
 def test_other_mistakes_are_named(inputs):
     with pytest.raises(UserError, match="holds the source 'src', not 'source'"):
         pack_source(*inputs[:2], dataset(), inputs[2], "source", workers=1)
-    three = 'num_partitions: 3 partition_mode: "sequence" kitti_sequence_to_frames_file: "sequences.json"'
-    with pytest.raises(UserError, match="3 partitions"):
-        pack_source(*inputs[:2], dataset(three), inputs[2], "src")
     with pytest.raises(UserError, match=r"no shard 3.*0 to 2"):
         pack_source(*inputs[:2], dataset(), inputs[2], "src", only=[3])
 
