@@ -132,6 +132,12 @@ def fixed_folds():
     return [f"--fixed {name}={fold}" for name, fold in fixed.items() if fold]
 
 
+def report_config(wildcards):
+    """What the page shows of the config; a function, because its text may hold braces."""
+    shown = {key: CONFIG[key] for key in ("run", "sources", "report")}
+    return shlex.quote(json.dumps(shown, sort_keys=True))
+
+
 def clear_stale_lock():
     """Let the same command go on after a kill: Snakemake's own lock outlives its process.
 

@@ -29,9 +29,7 @@ rule build_report:
         runtime=30,
     params:
         out=folder,
-        config=shlex.quote(
-            json.dumps({key: CONFIG[key] for key in ("run", "sources", "report")}, sort_keys=True)
-        ),
+        config=report_config,
     message:
         "Writing the report"
     shell:

@@ -28,7 +28,7 @@ class Project:
         self.folder = folder
 
     def command(self, *arguments: str) -> list[str]:
-        return ["snakemake", "--configfile", TINY, *arguments]
+        return ["snakemake", *arguments, "--configfile", TINY]
 
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run Snakemake with the tiny config; its screen output, whole."""

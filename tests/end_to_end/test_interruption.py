@@ -11,11 +11,12 @@ from conftest import environment
 pytestmark = pytest.mark.slow
 
 
-def wait_for(condition, seconds):
+def wait_for(condition, running, seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return
+        assert running.poll() is None, "the run ended by itself"
         time.sleep(0.05)
     raise AssertionError(f"it did not happen in {seconds} s")
 
@@ -31,9 +32,10 @@ def test_killed_process_group_and_the_same_command_again(unfinished):
         stderr=log,
         start_new_session=True,
     )
-    checkpoints = unfinished.folder / "results/tiny/train/checkpoints"
+    status = unfinished.folder / "results/tiny/train/status.jsonl"
     try:
-        wait_for(lambda: checkpoints.is_dir() and any(checkpoints.iterdir()), 300)
+        # The checkpoint of the first epoch is written before the second one ends.
+        wait_for(lambda: status.is_file() and "epoch 2 of" in status.read_text(), running, 300)
     finally:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()

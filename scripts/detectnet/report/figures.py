@@ -35,7 +35,12 @@ def figure(draw: Callable[[Axes], None], width: float = 5.2, height: float = 3.2
         drawn, axes = plt.subplots(figsize=(width, height), layout="constrained")
         draw(axes)
         buffer = io.StringIO()
-        drawn.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+        drawn.savefig(
+            buffer,
+            format="svg",
+            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+            transparent=True,
+        )
         plt.close(drawn)
     text = buffer.getvalue()
     return text[text.index("<svg") :]

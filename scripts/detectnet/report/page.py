@@ -74,7 +74,7 @@ def _stage_row(stage: Stage, results: Results) -> dict[str, Any]:
         "F1": row.get("f1"),
         "false alarms a picture": row.get("false_alarms_per_image"),
         "threshold": row.get("threshold"),
-        "ms a picture": 1000 * stage.metrics["seconds_per_image"],
+        "ms a picture": stage.milliseconds,
         "parameters": parameters,
     }
 

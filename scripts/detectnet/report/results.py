@@ -26,6 +26,12 @@ class Stage:
     detections: pd.DataFrame
     ground_truth: pd.DataFrame
 
+    @property
+    def milliseconds(self) -> float | None:
+        """Of inference per picture; None where there were too few pictures to measure."""
+        seconds = self.metrics["seconds_per_image"]
+        return None if seconds is None else 1000 * seconds
+
     def row(self, ap: str = "correct", iou: float = 0.5, clustering: str | None = None) -> dict[str, Any]:
         """The result row of one way to compute AP; an empty dict when it was not computed.
 
