@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from detectnet.config import resolve
 from detectnet.files import write_text
 from detectnet.logs import parser, run
 
@@ -36,18 +37,14 @@ def arguments() -> argparse.ArgumentParser:
 
 def rows(schema: dict, root: dict, prefix: str = "") -> Iterator[str]:
     for name, given in schema.get("properties", {}).items():
-        inner = _resolve(given, root)
+        inner = resolve(given, root)
         required = "required" if name in schema.get("required", []) else ""
         default = f"`{json.dumps(inner['default'])}`" if "default" in inner else required
         yield f"| `{prefix}{name}` | {_type(inner)} | {default} | {inner.get('description', '')} |"
         yield from rows(inner, root, f"{prefix}{name}.")
         named = inner.get("additionalProperties")
         if isinstance(named, dict):
-            yield from rows(_resolve(named, root), root, f"{prefix}{name}.*.")
-
-
-def _resolve(schema: dict, root: dict) -> dict:
-    return root["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+            yield from rows(resolve(named, root), root, f"{prefix}{name}.*.")
 
 
 def _type(schema: dict) -> str:

@@ -39,13 +39,24 @@ def complete(config: dict[str, Any], schema_path: PathLike) -> dict[str, Any]:
     return filled
 
 
+def resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """The schema that a ``$ref`` of ``root`` points at, or ``schema`` itself."""
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    found = root
+    for part in reference.removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
 def _with_defaults(value: Any, schema: dict, root: dict) -> Any:
-    schema = _resolve(schema, root)
+    schema = resolve(schema, root)
     if not isinstance(value, dict):
         return value
     known = schema.get("properties", {})
     for key, inner in known.items():
-        target = _resolve(inner, root)
+        target = resolve(inner, root)
         if key not in value and "default" in target:
             value[key] = copy.deepcopy(target["default"])
     others = schema.get("additionalProperties")
@@ -54,16 +65,6 @@ def _with_defaults(value: Any, schema: dict, root: dict) -> Any:
         if isinstance(inner, dict):
             value[key] = _with_defaults(value[key], inner, root)
     return value
-
-
-def _resolve(schema: dict, root: dict) -> dict:
-    reference = schema.get("$ref")
-    if reference is None:
-        return schema
-    found = root
-    for part in reference.removeprefix("#/").split("/"):
-        found = found[part]
-    return found
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
