@@ -1,5 +1,6 @@
 # Config, names and paths that the other rule files share. No rules here.
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ SCRIPTS = Path(os.path.relpath(workflow.basedir)) / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from detectnet import spec
-from detectnet.config import complete
+from detectnet.config import check_specs, complete
 from detectnet.deploy import rtx
 from detectnet.errors import UserError
 from detectnet.imports import files_used
@@ -28,6 +29,7 @@ try:
         "retrain": spec.load(CONFIG["specs"]["retrain"], "experiment"),
     }
     CLUSTER_PARAMS = spec.load_cluster_params(CONFIG["specs"]["infer"])
+    check_specs(SPECS)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -118,9 +120,32 @@ def declaration(wildcards):
     return shlex.quote(json.dumps(CONFIG["sources"][wildcards.source], sort_keys=True))
 
 
+def place(wildcards):
+    """Where a source comes from, without what only later rules need of its entry."""
+    entry = CONFIG["sources"][wildcards.source]
+    known = {
+        key: entry[key] for key in ("adapter", "folder", "archive", "upstream", "licence") if key in entry
+    }
+    return shlex.quote(json.dumps(known, sort_keys=True))
+
+
 def own_folder(wildcards):
-    """A folder on this machine is an input: fetched again when files come or go."""
-    return CONFIG["sources"][wildcards.source].get("folder", [])
+    """What lies in a source's folder on this machine: fetched again when a file comes, goes or changes."""
+    return files_below(CONFIG["sources"][wildcards.source].get("folder"))
+
+
+def inferred_folder(wildcards):
+    """What lies in a folder of pictures to run the detector on."""
+    return files_below(CONFIG["infer"][wildcards.name])
+
+
+def files_below(folder):
+    """One digest of the paths, sizes and times of all files below a folder; empty for anything else."""
+    if not folder or not Path(folder).is_dir():
+        return ""
+    found = sorted((str(path), path.lstat()) for path in Path(folder).rglob("*"))
+    seen = "".join(f"{name} {state.st_size} {state.st_mtime_ns}\n" for name, state in found)
+    return hashlib.sha256(seen.encode(errors="surrogateescape")).hexdigest()
 
 
 def listed_files(wildcards):

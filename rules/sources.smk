@@ -8,7 +8,6 @@ envvars:
 rule fetch_source:
     input:
         library("fetch_source"),
-        folder=own_folder,
         listed=listed_files,
     output:
         "data/raw/{source}/source.json",
@@ -24,7 +23,8 @@ rule fetch_source:
         runtime=120,
     params:
         out=folder,
-        declaration=declaration,
+        declaration=place,
+        folder=own_folder,
     message:
         "Fetching the raw pictures of {wildcards.source}"
     shell:

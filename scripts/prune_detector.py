@@ -28,7 +28,12 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--granularity", type=int, default=8, help="filter counts are multiples of this")
     made.add_argument("--minimum", type=int, default=16, help="filters that each layer keeps")
     made.add_argument(
-        "--exclude", nargs="*", default=[], metavar="LAYER", help="layers that keep all filters"
+        "--exclude",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="LAYER",
+        help="layers that keep all filters",
     )
     return made
 

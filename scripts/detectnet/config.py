@@ -13,7 +13,9 @@ from jsonschema.exceptions import ValidationError
 
 from detectnet.errors import UserError, did_you_mean
 from detectnet.files import PathLike
+from detectnet.spec import contract_of
 
+_MESSAGE_OF = {"classes": "cost_function_config"}
 PLACES = ("folder", "archive", "upstream", "scenes")
 
 
@@ -28,9 +30,14 @@ def complete(config: dict[str, Any], schema_path: PathLike) -> dict[str, Any]:
         UserError: lists every unknown key (with the nearest valid one), wrong type and value.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
-    filled = _with_defaults(copy.deepcopy(config), schema, schema)
+    given = _with_text_keys(config)
+    filled = _with_defaults(copy.deepcopy(given), schema, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda error: list(error.path))
-    problems = [line for error in errors for line in _explain(error)] or list(_places(filled))
+    problems = [line for error in errors for line in _explain(error)] or [
+        *_places(filled),
+        *_mappings(given),
+        *_pruning(filled),
+    ]
     if problems:
         raise UserError(
             "the config cannot be used:\n  " + "\n  ".join(problems),
@@ -48,6 +55,30 @@ def resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     for part in reference.removeprefix("#/").split("/"):
         found = found[part]
     return found
+
+
+def check_specs(specs: dict[str, Any]) -> None:
+    """Raise UserError where the specs of training and retraining are not of one network.
+
+    Args:
+        specs: messages of the experiment specs ``train`` and ``retrain``.
+    """
+    first, second = (contract_of(specs[name]) for name in ("train", "retrain"))
+    for name in ("width", "height", "channels", "classes"):
+        before, after = getattr(first, name), getattr(second, name)
+        if before != after:
+            raise UserError(
+                f"{name} is {after} when retraining and {before} in the first training",
+                where=specs["retrain"].where(_MESSAGE_OF.get(name, "augmentation_config")),
+                remedy="A pruned network keeps its input and classes: make the two specs agree.",
+            )
+
+
+def _with_text_keys(value: Any) -> Any:
+    # YAML reads an unquoted 0 or 2024 as a number; names of classes and sources are text.
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(inner) for key, inner in value.items()}
+    return value
 
 
 def _with_defaults(value: Any, schema: dict, root: dict) -> Any:
@@ -98,3 +129,17 @@ def _places(config: dict[str, Any]) -> Iterator[str]:
                 f"sources.{name}: {' and '.join(given)} do not go together with adapter {source['adapter']}. "
                 "Allowed: scenes for synthetic; else folder, or archive, upstream, or both of these."
             )
+
+
+def _mappings(given: dict[str, Any]) -> Iterator[str]:
+    for name, source in given["sources"].items():
+        if source["adapter"] != "folder" and "classes" not in source:
+            yield (
+                f"sources.{name}.classes: must be given, or every box is dropped and its picture trained "
+                "as background. Write {CLASS OF THE SOURCE: CLASS OF THE DETECTOR}, or {} for no class."
+            )
+
+
+def _pruning(config: dict[str, Any]) -> Iterator[str]:
+    if config["prune"]["ratio"] is None and config["prune"]["threshold"] is None:
+        yield "prune: ratio and threshold are both null. Allowed: one of them."

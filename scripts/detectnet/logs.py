@@ -6,9 +6,12 @@ import argparse
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -18,11 +21,37 @@ Item = TypeVar("Item")
 log = logging.getLogger("detectnet")
 
 
+def log_early_defects() -> None:
+    """Send tracebacks of errors before ``run`` to the file behind ``--log``, too."""
+    sys.excepthook = _log_early_defect
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complaints about the command line land in the log as well."""
+
+    def error(self, message: str) -> NoReturn:
+        _append_to_log(f"{self.prog}: {message}\n")
+        super().error(message)
+
+
+def _append_to_log(text: str) -> None:
+    # The command line has not been read yet, or could not be.
+    for option, value in pairwise(sys.argv):
+        if option == "--log":
+            Path(value).parent.mkdir(parents=True, exist_ok=True)
+            with Path(value).open("a", encoding="utf-8") as handle:
+                handle.write(text)
+
+
+def _log_early_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The excepthook: a script that breaks before ``run``, while importing, still leaves its traceback."""
+    _append_to_log("".join(traceback.format_exception(kind, error, trace)))
+    sys.__excepthook__(kind, error, trace)
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """An argument parser whose help shows defaults, with the ``--log`` option every script has."""
-    made = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    made = _Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     made.add_argument("--log", type=Path, help="write everything, tracebacks too, to this file as well")
     return made
 

@@ -36,7 +36,7 @@ def without_uv(command: str) -> list[str]:
 
 
 def test_ci_runs_the_test_command():
-    assert shown("pytest") in (ROOT / ".ci" / "run").read_text().splitlines()
+    assert f'{shown("pytest")} "$@"' in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def test_lock_fits_the_project():

@@ -16,7 +16,9 @@ def minimal() -> dict:
     specs = {"dataset": "a.cfg", "train": "b.cfg", "retrain": "c.cfg", "infer": "d.json"}
     return {
         "run": "x",
-        "sources": {"one": {"adapter": "voc", "licence": "CC0", "folder": "pictures"}},
+        "sources": {
+            "one": {"adapter": "voc", "licence": "CC0", "folder": "pictures", "classes": {"lp": "plate"}}
+        },
         "specs": specs,
     }
 
@@ -66,6 +68,24 @@ def test_a_source_has_one_kind_of_place(places):
     config = minimal()
     config["sources"]["one"] = {"adapter": "voc", "licence": "CC0", **places}
     with pytest.raises(UserError, match=r"sources\.one"):
+        complete(config, SCHEMA)
+
+
+def test_a_source_with_boxes_says_its_classes():
+    config = minimal()
+    del config["sources"]["one"]["classes"]
+    with pytest.raises(UserError, match=r"sources\.one\.classes: must be given"):
+        complete(config, SCHEMA)
+
+
+def test_numbers_as_class_names_are_text():
+    config = change(minimal(), "sources.one.classes", {0: "plate", "a": "plate"})
+    assert complete(config, SCHEMA)["sources"]["one"]["classes"] == {"0": "plate", "a": "plate"}
+
+
+def test_pruning_needs_a_target():
+    config = change(change(minimal(), "prune.ratio", None), "prune.threshold", None)
+    with pytest.raises(UserError, match="ratio and threshold are both null"):
         complete(config, SCHEMA)
 
 
