@@ -40,7 +40,7 @@ BENCHMARKS = f"benchmarks/{RUN}"
 SOURCES = sorted(CONFIG["sources"])
 RENDERED = [name for name in SOURCES if "scenes" in CONFIG["sources"][name]]
 FETCHED = [name for name in SOURCES if name not in RENDERED]
-SHARDS = SPECS["dataset"].kitti_config.num_shards
+SHARDS = spec.shards_of(SPECS["dataset"])
 INPUT = SPECS["train"].augmentation_config.preprocessing
 VALIDATION, TRAINING = 0, 1  # NVIDIA's numbers of the two folds
 # Where the mirror is does not change what comes out, so it is no parameter of a rule.
@@ -81,9 +81,9 @@ def one_of(names):
 def shards(source, fold):
     """Record files of one source and fold, by NVIDIA's names; num_shards 0 is one file without a number."""
     start = f"{RESULTS}/tfrecords/{source}-fold-{fold:03d}-of-002"
-    if SHARDS == 0:
+    if SHARDS[fold] == 0:
         return [start]
-    return [f"{start}-shard-{shard:05d}-of-{SHARDS:05d}" for shard in range(SHARDS)]
+    return [f"{start}-shard-{shard:05d}-of-{SHARDS[fold]:05d}" for shard in range(SHARDS[fold])]
 
 
 def all_shards(fold):

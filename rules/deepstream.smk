@@ -4,7 +4,6 @@ rule write_deepstream:
         library("write_deepstream"),
         model=f"{RESULTS}/export/model.onnx",
         contract=f"{RESULTS}/export/contract.json",
-        metrics=f"{RESULTS}/onnx/evaluation/metrics.json",
     output:
         expand(
             f"{RESULTS}/deepstream/{{file}}",
@@ -27,5 +26,5 @@ rule write_deepstream:
         "Writing the DeepStream folder"
     shell:
         run_script("write_deepstream")
-        + " --onnx {input.model} --contract {input.contract} --metrics {input.metrics} --uri {params.uri:q}"
+        + " --onnx {input.model} --contract {input.contract} --uri {params.uri:q}"
         " --width {params.width} --height {params.height} --out {params.out}"

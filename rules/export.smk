@@ -4,6 +4,7 @@ rule export_onnx:
         library("export_onnx"),
         model=f"{RESULTS}/retrain/model.keras",
         validation=all_shards(VALIDATION),
+        metrics=f"{RESULTS}/retrain/evaluation/metrics.json",
     output:
         expand(
             f"{RESULTS}/export/{{file}}",
@@ -27,4 +28,4 @@ rule export_onnx:
         "Exporting the retrained network to ONNX"
     shell:
         run_script("export_onnx") + " --model {input.model} --spec {params.spec} --opset {params.opset}"
-        " --validation {input.validation} --pictures {params.pictures} --out {params.out}"
+        " --metrics {input.metrics} --validation {input.validation} --pictures {params.pictures} --out {params.out}"

@@ -21,6 +21,7 @@ rule infer_pictures:
         spec=lambda wildcards: CONFIG["specs"][spec_of_stage(wildcards.stage)],
         cluster_params=CONFIG["specs"]["infer"],
         settings=CLUSTER_PARAMS.to_text(),
+        folder=inferred_folder,
     message:
         "Running stage {wildcards.stage} on {wildcards.name}"
     shell:

@@ -22,7 +22,7 @@ rule pack_tfrecords:
     params:
         out=folder,
         spec=CONFIG["specs"]["dataset"],
-        messages=messages("dataset", "kitti_config", "sample_modifier_config"),
+        messages=messages("dataset", "kitti_config", "coco_config", "sample_modifier_config"),
     message:
         "Packing {wildcards.source} into TFRecords"
     shell:

@@ -5,13 +5,15 @@ STAGES = list(MODELS)
 rule build_report:
     input:
         library("build_report"),
+        raw=expand("data/raw/{source}/source.json", source=SOURCES),
         kitti=expand("data/kitti/{source}/manifest.csv", source=SOURCES),
         dropped=expand("data/kitti/{source}/dropped.csv", source=SOURCES),
         resized=expand("data/resized/{source}/manifest.csv", source=SOURCES),
         split=f"{RESULTS}/split.csv",
+        links=f"{RESULTS}/split_links.csv",
         records=expand(f"{RESULTS}/tfrecords/{{source}}.manifest.csv", source=SOURCES),
         train=expand(f"{RESULTS}/train/{{file}}", file=TRAINED_FILES),
-        prune=f"{RESULTS}/prune/pruning.csv",
+        prune=expand(f"{RESULTS}/prune/{{file}}", file=["pruning.csv", "provenance.json"]),
         retrain=expand(f"{RESULTS}/retrain/{{file}}", file=TRAINED_FILES),
         metrics=expand(f"{RESULTS}/{{stage}}/evaluation/{{file}}", stage=STAGES, file=METRICS_FILES),
         parity=f"{RESULTS}/export/parity.json",

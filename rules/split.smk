@@ -18,8 +18,8 @@ rule split_groups:
         mem_mb=4000,
         runtime=60,
     params:
-        share=SPECS["dataset"].kitti_config.val_split,
-        mode=SPECS["dataset"].kitti_config.partition_mode,
+        share=spec.share_of(SPECS["dataset"]),
+        mode=spec.mode_of(SPECS["dataset"]),
         distance=CONFIG["split"]["hash_distance"],
         fixed=fixed_folds(),
         keep=lambda wildcards, input: f"--previous {input.keep}" if input.keep else "",

@@ -1,5 +1,5 @@
-# Records -> trained network. Checkpoints and events lie beside the outputs but are not declared,
-# because Snakemake would delete them before a resumed job could read them.
+# Records -> trained network. Checkpoints, events and the live log running.jsonl lie beside the outputs but
+# are not declared, because Snakemake would delete them before a resumed job could read them.
 TRAINING_MESSAGES = [
     "random_seed",
     "dataset_config.target_class_mapping",

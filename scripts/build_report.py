@@ -12,7 +12,7 @@ from detectnet.logs import log, parser, run
 def arguments() -> argparse.ArgumentParser:
     made = parser(__doc__)
     made.add_argument("--config", required=True, help="JSON with run, sources and report of the config")
-    made.add_argument("--data", type=Path, default=Path("data"), help="folder with kitti/ and resized/")
+    made.add_argument("--data", type=Path, default=Path("data"), help="folder with raw/, kitti/ and resized/")
     made.add_argument("--results", type=Path, required=True, help="folder of the run")
     made.add_argument("--out", type=Path, required=True, help="the page")
     return made

@@ -13,7 +13,9 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("source", help="folder, picture, video, rtsp://... or camera number")
     made.add_argument("--model", type=Path, help="model.onnx; models/plates.onnx by default")
     made.add_argument("--output", type=Path, default=Path("detections"), help="folder to write")
-    made.add_argument("--threshold", type=float, help="smallest confidence; 0.01 for scoring")
+    made.add_argument(
+        "--threshold", type=float, help="smallest confidence, else the model's own; 0.01 for scoring"
+    )
     made.add_argument("--threads", type=int, help="threads of the network; all cores by default")
     return made
 

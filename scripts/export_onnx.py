@@ -13,6 +13,11 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--model", type=Path, required=True, help="model.keras of any stage")
     made.add_argument("--spec", type=Path, required=True, help="experiment spec that it was trained with")
     made.add_argument("--opset", type=int, default=13, help="ONNX operator set; TensorRT 8.2 reads up to 13")
+    made.add_argument(
+        "--metrics",
+        type=Path,
+        help="metrics.json of the model; its best threshold becomes the default",
+    )
     made.add_argument("--validation", type=Path, nargs="*", default=[], help="record shards to compare on")
     made.add_argument("--pictures", type=int, default=64, help="how many of their pictures are compared")
     made.add_argument("--out", type=Path, required=True, help="folder for model.onnx and what goes with it")
@@ -21,16 +26,18 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from detectnet import spec
+    from detectnet.deploy.bundle import with_best_threshold
     from detectnet.deploy.keras_network import KerasNetwork
     from detectnet.deploy.onnx_export import export
     from detectnet.deploy.parity import write_parity
     from detectnet.deploy.runtime import OnnxNetwork
 
     contract = spec.contract_of(spec.load(args.spec, "experiment"), args.opset)
-    sealed = export(args.model, contract, args.out)
+    export(args.model, with_best_threshold(contract, args.metrics) if args.metrics else contract, args.out)
     if args.validation:
         networks = KerasNetwork(args.model), OnnxNetwork(args.out / "model.onnx")
-        write_parity(*networks, sealed, args.validation, args.out / "parity.json", pictures=args.pictures)
+        # With the spec's own threshold, the low one of scoring: more detections are compared.
+        write_parity(*networks, contract, args.validation, args.out / "parity.json", pictures=args.pictures)
 
 
 if __name__ == "__main__":

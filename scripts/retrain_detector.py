@@ -17,7 +17,9 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--validation", type=Path, nargs="*", default=[], help="record shards to validate on")
     made.add_argument("--out", type=Path, required=True, help="folder for model, history and checkpoints")
     made.add_argument("--threads", type=int, default=2, help="threads of network and input pipeline")
-    made.add_argument("--afresh", action="store_true", help="ignore checkpoints and a finished result")
+    made.add_argument(
+        "--afresh", action="store_true", help="drop this training's checkpoints and finished result"
+    )
     return made
 
 

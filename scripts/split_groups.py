@@ -14,20 +14,32 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     made = parser(__doc__)
     made.add_argument(
-        "--manifest", type=_pair, action="append", required=True, metavar="SOURCE=PATH",
+        "--manifest",
+        type=_pair,
+        action="append",
+        required=True,
+        metavar="SOURCE=PATH",
         help="manifest.csv of a resized source; repeat",
-    )  # fmt: skip
+    )
     made.add_argument("--out", type=Path, required=True, help="the split.csv to write")
     made.add_argument("--share", type=float, default=14.0, help="percent of each source for validation")
     made.add_argument("--mode", default="grouped", choices=MODES, help="as partition_mode of the spec")
     made.add_argument(
-        "--fixed", type=_pair, action="append", default=[], metavar="SOURCE=FOLD",
+        "--fixed",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="SOURCE=FOLD",
         help=f"put a whole source into {FOLDS[0]} or {FOLDS[1]}; repeat",
-    )  # fmt: skip
+    )
     made.add_argument(
-        "--original", type=_pair, action="append", default=[], metavar="SOURCE=PATH",
+        "--original",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="SOURCE=PATH",
         help="manifest.csv of the source before resizing, by which --previous knows a picture; repeat",
-    )  # fmt: skip
+    )
     made.add_argument("--previous", type=Path, help="list of an earlier split whose pictures keep their fold")
     made.add_argument("--threshold", type=int, default=THRESHOLD, help="bits that near-duplicates differ in")
     made.add_argument("--freeze", type=Path, help="also write the list to commit, for --previous next time")

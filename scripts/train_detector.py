@@ -21,7 +21,9 @@ def arguments() -> argparse.ArgumentParser:
         help="instead of the spec's pretrained_model_file",
     )
     made.add_argument("--threads", type=int, default=2, help="threads of network and input pipeline")
-    made.add_argument("--afresh", action="store_true", help="ignore checkpoints and a finished result")
+    made.add_argument(
+        "--afresh", action="store_true", help="drop this training's checkpoints and finished result"
+    )
     return made
 
 

@@ -22,21 +22,16 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--width", type=int, default=default.width, help="of the stream, pixels")
     made.add_argument("--height", type=int, default=default.height, help="of the stream, pixels")
     made.add_argument("--threshold", type=float, help="smallest confidence; the contract's by default")
-    made.add_argument("--metrics", type=Path, help="metrics.json whose threshold of the best F1 is taken")
     return made
 
 
 def main(args: argparse.Namespace) -> None:
     from detectnet.deploy.bundle import read_contract, with_threshold
     from detectnet.deploy.deepstream import StreamSettings, write_folder
-    from detectnet.files import read_json
 
     contract = read_contract(args.contract, args.onnx)
-    threshold = args.threshold
-    if threshold is None and args.metrics:
-        threshold = read_json(args.metrics)["results"][0]["threshold"]
-    if threshold is not None:
-        contract = with_threshold(contract, threshold)
+    if args.threshold is not None:
+        contract = with_threshold(contract, args.threshold)
     write_folder(contract, args.onnx, args.out, StreamSettings(args.uri, args.width, args.height))
 
 

@@ -82,6 +82,21 @@ def test_the_export_holds_the_spec_s_contract(exported, experiment):
     assert parity["largest_difference"]["cov"]["value"] < 1e-3
 
 
+def test_the_export_seals_the_measured_threshold(exported, experiment, tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps({"deployed": {"threshold": 0.62}, "results": []}))
+    options = ["--model", exported / "model.keras", "--spec", SPEC, "--out", tmp_path / "export"]
+    done = script("export_onnx", *options, "--metrics", tmp_path / "metrics.json")
+    assert done.returncode == 0, done.stderr
+    inside = Detector.from_onnx(tmp_path / "export" / "model.onnx").contract
+    assert inside.clustering["plate"]["dbscan_confidence_threshold"] == 0.62
+    spec_s = spec.contract_of(experiment).clustering["plate"]
+    assert inside.clustering["plate"]["coverage_threshold"] == spec_s["coverage_threshold"]
+    options = ["--onnx", tmp_path / "export" / "model.onnx", "--out", tmp_path / "deepstream"]
+    done = script("write_deepstream", *options, "--contract", tmp_path / "export" / "contract.json")
+    assert done.returncode == 0, done.stderr
+    assert "dbscan-min-score=0.62\n" in (tmp_path / "deepstream" / "config_infer_primary.txt").read_text()
+
+
 def test_the_onnx_tensors_are_the_contract_s(exported, experiment):
     graph = onnx.load(exported / "export" / "model.onnx").graph
     shapes = {

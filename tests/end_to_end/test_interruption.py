@@ -32,7 +32,7 @@ def test_killed_process_group_and_the_same_command_again(unfinished):
         stderr=log,
         start_new_session=True,
     )
-    status = unfinished.folder / "results/tiny/train/status.jsonl"
+    status = unfinished.folder / "results/tiny/train/running.jsonl"
     try:
         # The checkpoint of the first epoch is written before the second one ends.
         wait_for(lambda: status.is_file() and "epoch 2 of" in status.read_text(), running, 300)
@@ -41,10 +41,11 @@ def test_killed_process_group_and_the_same_command_again(unfinished):
         running.wait()
     trained = unfinished.folder / "results/tiny/train"
     # The status log grows while training runs; everything else comes at the end or not at all.
-    assert {path.name for path in trained.iterdir() if path.is_file()} <= {"status.jsonl"}
+    assert {path.name for path in trained.iterdir() if path.is_file()} == {"running.jsonl"}
 
     said = unfinished.run("train")
     assert "Going on after step" in said
     assert (trained / "model.keras").is_file()
+    assert not status.exists()
     history = (trained / "history.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in history[1:]] == [str(epoch) for epoch in range(1, 41)]

@@ -166,6 +166,9 @@ def test_camera_faults_do_what_they_are_called():
     picture = cv2.GaussianBlur(rng.integers(0, 256, (192, 320, 3), np.uint8), (0, 0), 2)
     noisy = apply(picture, dataclasses.replace(NOTHING, noise=0.05), PLAIN).astype(float) - picture
     assert noisy.std() == pytest.approx(0.05 * 255, rel=0.05)
+    grey = np.full((192, 320, 3), 128, np.uint8)  # far from 0 and 255: nothing is cut
+    noisy = apply(grey, dataclasses.replace(NOTHING, noise=0.02), PLAIN).astype(float) - grey
+    assert noisy.mean() == pytest.approx(0, abs=0.1)  # cutting off decimals would make it half a level darker
     blurred = apply(picture, dataclasses.replace(NOTHING, blur=3.0), PLAIN)
     assert cv2.Laplacian(blurred, cv2.CV_64F).var() < 0.5 * cv2.Laplacian(picture, cv2.CV_64F).var()
     best, worst = (

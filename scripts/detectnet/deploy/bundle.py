@@ -11,6 +11,7 @@ from detectnet.contract import Contract
 from detectnet.detection.cluster import settings_of
 from detectnet.errors import UserError
 from detectnet.files import PathLike, read_json, sha256
+from detectnet.logs import log
 
 METADATA_KEY = "contract"
 CONTRACT_FILE = "contract.json"
@@ -83,3 +84,33 @@ def with_threshold(contract: Contract, threshold: float) -> Contract:
         for name, settings in settings_of(contract).items()
     }
     return dataclasses.replace(contract, clustering=clustering)
+
+
+def with_best_threshold(contract: Contract, metrics_path: PathLike) -> Contract:
+    """The contract with the threshold of the best F1 that an evaluation measured.
+
+    The spec's own threshold is for scoring, so low that a precision-recall curve is whole; whoever runs
+    the network without asking for another one should not see that many false boxes.
+
+    Args:
+        contract: of the spec.
+        metrics_path: ``metrics.json`` of the same network. Without a measured threshold (nothing was
+            found) the contract is returned as it is, with a warning.
+
+    Raises:
+        UserError: the file is missing or no ``metrics.json``.
+    """
+    metrics = read_json(metrics_path)
+    try:
+        threshold = (metrics["deployed"] if "deployed" in metrics else metrics["results"][0])["threshold"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise UserError(
+            "the file says no threshold",
+            where=metrics_path,
+            remedy="Give the metrics.json that evaluate_detector.py wrote.",
+        ) from error
+    if threshold is None:
+        log.warning("%s: no threshold was measured; the spec's own becomes the default", metrics_path)
+        return contract
+    log.info("the default threshold is %.4g, of the best F1 in %s", threshold, metrics_path)
+    return with_threshold(contract, threshold)

@@ -7,17 +7,9 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from detectnet.errors import UserError
-from detectnet.files import PathLike, atomic_path
 from detectnet.logs import log
 
 _LARGEST = float(np.finfo(np.float16).max)
-
-
-def write_float16(onnx_path: PathLike, out_path: PathLike) -> None:
-    """Write the FP16-typed copy of ``onnx_path``; same inputs, outputs and metadata."""
-    proto = to_float16(onnx.load(onnx_path))
-    with atomic_path(out_path) as temporary:
-        temporary.write_bytes(proto.SerializeToString(deterministic=True))
 
 
 def to_float16(proto: ModelProto) -> ModelProto:

@@ -93,23 +93,29 @@ def infer(
         detector: of any stage.
         source: a picture, a folder of pictures (not its sub-folders), a video, a camera's number, or an
             ``rtsp://`` address.
-        out_dir: gets the files; those of an earlier inference are replaced.
+        out_dir: gets the files; the labels and pictures of an earlier inference are removed.
         params: clustering, names and colours; by default the detector's own clustering.
 
     Returns:
         A line for each picture or frame, in the order of the source. Frames are called
-        ``<video>_<6 digits>``, counted from 0.
+        ``<video>_<6 digits>``, counted from 0. An interrupted video or camera gives those until then.
 
     Raises:
-        UserError: the source is missing, empty or unreadable, or two pictures have the same stem.
+        UserError: the source is missing, empty or unreadable, two pictures have the same stem, or
+            ``out_dir`` holds labels that no inference wrote.
     """
     params = params or ClusterParams.from_contract(detector.contract)
     detector = Detector(detector.network, params.applied(detector.contract), detector.mode)
     out = Path(out_dir)
     video = _is_video(source)
     pictures = [] if video else _pictures(Path(source))
-    _make_room(out, Path(source))
-    lines = list(_stream(detector, source, out, params) if video else _each(detector, pictures, out, params))
+    _refuse_foreign_labels(out, Path(source))
+    (out / LIST).unlink(missing_ok=True)
+    files = _Files(out)
+    lines = (
+        _stream(detector, source, out, files, params) if video else _each(detector, pictures, files, params)
+    )
+    files.remove_others()
     write_text(out / LIST, _table(lines))
     log.info("%d detections in %d %s: %s", *_summary(lines), "frames" if video else "pictures", out)
     return lines
@@ -144,26 +150,57 @@ def _pictures(source: Path) -> list[Path]:
     return found
 
 
-def _make_room(out: Path, source: Path) -> None:
-    """Remove the files of an earlier inference; leave labels that belong to the source alone."""
-    labels, listed = out / "labels", out / LIST
-    if not listed.is_file():
-        if labels.is_dir() and out.resolve() in (source.resolve(), source.resolve().parent):
-            raise UserError(
-                "the folder holds labels of its own, which would be overwritten",
-                where=labels,
-                remedy="Choose another output folder.",
-            )
-        return
-    with listed.open(encoding="utf-8", newline="") as handle:
-        for row in csv.DictReader(handle):
-            (labels / f"{Path(row['image']).stem}.txt").unlink(missing_ok=True)
-            (out / "images_annotated" / f"{Path(row['image']).stem}.jpg").unlink(missing_ok=True)
-    listed.unlink()
+def _refuse_foreign_labels(out: Path, source: Path) -> None:
+    """Labels that no inference wrote would be lost: those beside the source, and those of another form."""
+    labels = out / "labels"
+    beside = out.resolve() in (source.resolve(), source.resolve().parent)
+    unknown = labels.is_dir() and beside and not (out / LIST).is_file()
+    if unknown or not all(map(_is_detection_file, labels.glob("*.txt"))):
+        raise UserError(
+            "the folder holds labels of its own, which would be overwritten",
+            where=labels,
+            remedy="Choose another output folder.",
+        )
 
 
-def _each(detector: Detector, pictures: list[Path], out: Path, params: ClusterParams) -> Iterator[Line]:
-    skipped = []
+def _is_detection_file(path: Path) -> bool:
+    """Whether it is empty, or ends its first line as ours: seven zeros of the solid, then the confidence.
+
+    A line of a label ends with the solid; its seven columns before the last begin at the box.
+    """
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        fields = handle.readline().split()
+    return not fields or fields[-8:-1] == ["0.00"] * 7
+
+
+class _Files:
+    """The output files of one inference by stem; stems may hold dots."""
+
+    def __init__(self, out: Path) -> None:
+        self._folders = {".txt": out / "labels", ".jpg": out / "images_annotated"}
+        self._finished: set[str] = set()
+
+    def labels(self, stem: str) -> Path:
+        return self._folders[".txt"] / f"{stem}.txt"
+
+    def picture(self, stem: str) -> Path:
+        return self._folders[".jpg"] / f"{stem}.jpg"
+
+    def finish(self, *paths: Path) -> None:
+        """These are whole; what is not finished by the end goes."""
+        self._finished.update(map(str, paths))
+
+    def remove_others(self) -> None:
+        """Remove labels and pictures of an earlier inference, and those of a frame that was broken off."""
+        for suffix, folder in self._folders.items():
+            own = SUFFIXES if suffix == ".jpg" else {suffix}
+            for path in sorted(folder.glob("*")):
+                if path.suffix.lower() in own and path.is_file() and str(path) not in self._finished:
+                    path.unlink()
+
+
+def _each(detector: Detector, pictures: list[Path], files: _Files, params: ClusterParams) -> list[Line]:
+    lines, skipped = [], []
     for path in progress(pictures, what="inference", unit="pictures"):
         try:
             picture = load(path)
@@ -171,35 +208,40 @@ def _each(detector: Detector, pictures: list[Path], out: Path, params: ClusterPa
             skipped.append(str(error))
             continue
         found = _shown(detector.detect(picture), params)
-        _write_labels(out, path.stem, found, params)
-        if params.overlay:
-            save_jpeg(out / "images_annotated" / f"{path.stem}.jpg", _drawn(picture, found, params))
-        yield Line(path.name, len(found), found.seconds)
+        drawn = _drawn(picture, found, params) if params.overlay else None
+        files.finish(*_write(files, path.stem, found, params, drawn))
+        lines.append(Line(path.name, len(found), found.seconds))
     for reason in skipped:
         log.warning("skipped: %s", reason)
     if len(skipped) == len(pictures):
         raise UserError(f"none of {len(pictures)} pictures can be read", where=pictures[0].parent)
     if skipped:
         log.warning("%d of %d pictures were skipped", len(skipped), len(pictures))
+    return lines
 
 
-def _stream(detector: Detector, source: PathLike, out: Path, params: ClusterParams) -> Iterator[Line]:
-    text = str(source)
+def _stream(
+    detector: Detector, source: PathLike, out: Path, files: _Files, params: ClusterParams
+) -> list[Line]:
+    text, lines = str(source), []
     stem = Path(text).stem if Path(text).is_file() else "camera"
     with _opened(text) as capture:
         total = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
         every = max(total // KEY_FRAMES, 1) if total else _KEY_FRAME_EVERY
         with _writer(out / "annotated.mp4", capture) as write:
             frames = progress(_frames(capture), total=total or None, what="inference", unit="frames")
-            for number, frame in enumerate(frames):
-                found = _shown(detector.detect(frame), params)
-                name = f"{stem}_{number:06d}"
-                _write_labels(out, name, found, params)
-                drawn = _drawn(frame, found, params)
-                write(drawn)
-                if number % every == 0:
-                    save_jpeg(out / "images_annotated" / f"{name}.jpg", drawn)
-                yield Line(name, len(found), found.seconds)
+            try:
+                for number, frame in enumerate(frames):
+                    name = f"{stem}_{number:06d}"
+                    found = _shown(detector.detect(frame), params)
+                    drawn = _drawn(frame, found, params)
+                    written = _write(files, name, found, params, None if number % every else drawn)
+                    write(drawn)
+                    files.finish(*written)
+                    lines.append(Line(name, len(found), found.seconds))
+            except KeyboardInterrupt:
+                log.info("interrupted; what was seen until now is kept")
+    return lines
 
 
 @contextmanager
@@ -217,12 +259,9 @@ def _opened(source: str) -> Iterator[cv2.VideoCapture]:
 
 
 def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    """uint8 RGB (H, W, 3) until the video ends or the user interrupts a camera."""
-    try:
-        while (read := capture.read())[0]:
-            yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
-    except KeyboardInterrupt:
-        log.info("interrupted; what was seen until now is kept")
+    """uint8 RGB (H, W, 3) until the video ends."""
+    while (read := capture.read())[0]:
+        yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
 
 
 @contextmanager
@@ -246,9 +285,16 @@ def _shown(found: Found, params: ClusterParams) -> Found:
     return Found(names, found.boxes[keep], found.confidence[keep], found.seconds)
 
 
-def _write_labels(out: Path, stem: str, found: Found, params: ClusterParams) -> None:
+def _write(
+    files: _Files, stem: str, found: Found, params: ClusterParams, drawn: np.ndarray | None
+) -> list[Path]:
+    """Write the labels, and the picture where there is one."""
     names = [params.written(name) for name in found.names]
-    write_detections(out / "labels" / f"{stem}.txt", names, found.boxes, found.confidence)
+    write_detections(files.labels(stem), names, found.boxes, found.confidence)
+    if drawn is None:
+        return [files.labels(stem)]
+    save_jpeg(files.picture(stem), drawn)
+    return [files.labels(stem), files.picture(stem)]
 
 
 def _drawn(picture: np.ndarray, found: Found, params: ClusterParams) -> np.ndarray:

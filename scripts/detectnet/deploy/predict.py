@@ -11,7 +11,7 @@ import numpy as np
 
 from detectnet.contract import Contract
 from detectnet.deploy.runtime import OnnxNetwork, to_input
-from detectnet.detection.evaluation import PictureResult
+from detectnet.detection.collecting import PictureResult
 from detectnet.errors import UserError
 from detectnet.files import PathLike
 from detectnet.network.inputs import InputSettings, fit_picture

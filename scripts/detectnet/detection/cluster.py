@@ -62,12 +62,6 @@ class ClusterSettings:
                 raise UserError(f"'{getattr(self, name)}' is not known", where=name, allowed=allowed)
 
     @classmethod
-    def from_message(cls, message: Any) -> ClusterSettings:
-        """Settings from a spec's ``clustering_config`` message."""
-        values = {one.name: getattr(message, one.name, one.default) for one in dataclasses.fields(cls)}
-        return cls.from_dict(values)
-
-    @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ClusterSettings:
         """Settings from names and values, as in the contract's ``clustering``.
 
@@ -97,6 +91,21 @@ class ClusterSettings:
     def nms_iou(self) -> float:
         """The IoU above which NMS suppresses."""
         return self.nms_iou_threshold or DEFAULT_NMS_IOU
+
+    def uncut(self) -> ClusterSettings:
+        """The same without a threshold of confidence: for scoring, which looks at every threshold itself."""
+        return dataclasses.replace(self, dbscan_confidence_threshold=0.0, nms_confidence_threshold=0.0)
+
+    def tao_least(self, mode: str) -> float:
+        """The smallest confidence that TAO's evaluator counts, for the detections of ``tlt`` or ``nms``.
+
+        TAO's evaluator swaps the two thresholds: DBSCAN's detections are cut at
+        ``nms_confidence_threshold`` (``>=``; normally 0, no cut), those of NMS at
+        ``dbscan_confidence_threshold`` (``>``).
+        """
+        if mode == "nms" or self.clustering_algorithm == "NMS":
+            return float(np.nextafter(self.dbscan_confidence_threshold, np.inf))
+        return self.nms_confidence_threshold
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,7 @@ def cluster(
     Modes:
         ``tlt``: what TLT evaluates, with the class's own algorithm, DBSCAN or NMS. The confidence threshold
             is ``dbscan_confidence_threshold`` for DBSCAN (``>=``) and ``nms_confidence_threshold`` for NMS;
-            TLT itself swaps the two.
+            TLT itself swaps the two, see ``ClusterSettings.tao_least``.
         ``tlt-infer``: TLT's stand-alone inference, with the class's own algorithm, HYBRID too; thresholds
             are strict, and an unset NMS threshold is 0.1.
         ``nms``: greedy NMS whatever the class's algorithm.

@@ -66,13 +66,6 @@ def decode(cov: np.ndarray, bbox: np.ndarray, contract: Contract, clip: bool = T
     return Candidates(clip_boxes(boxes, contract) if clip else boxes, coverage, classes)
 
 
-def decode_batch(
-    cov: np.ndarray, bbox: np.ndarray, contract: Contract, clip: bool = True
-) -> list[Candidates]:
-    """Decode a batch, cov (B, C, h, w) and bbox (B, 4C, h, w): one ``Candidates`` per picture."""
-    return [decode(*pair, contract, clip) for pair in zip(cov, bbox, strict=True)]
-
-
 def clip_boxes(boxes: np.ndarray, contract: Contract) -> np.ndarray:
     """Cut boxes (N, 4) to the frame; the far edge is never before the near one."""
     limits = [contract.width, contract.height]

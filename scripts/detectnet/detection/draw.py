@@ -19,11 +19,6 @@ OUTCOME_COLOURS: dict[str, Colour] = {
 DEFAULT_COLOUR = OUTCOME_COLOURS["hit"]
 
 
-def label_text(name: str, confidence: float) -> str:
-    """``name 0.93``, what stands beside a box."""
-    return f"{name} {confidence:.2f}"
-
-
 def annotate(
     rgb: np.ndarray,
     boxes: np.ndarray,

@@ -11,7 +11,6 @@ from detectnet.data.boxes import height, iou, width
 
 HIT, FALSE, NEUTRAL = 1, 0, -1
 UNMATCHED = -1
-AP_KINDS = ("correct", "tao-integrate", "tao-sample")
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def pr_curve(confidence: np.ndarray, hit: np.ndarray, truths: int) -> Curve:
 
 
 def average_precision(curve: Curve, kind: str = "correct") -> float:
-    """Average precision, 0..1, by one of ``AP_KINDS``.
+    """Average precision, 0..1: ``correct``, ``tao-integrate`` or ``tao-sample``.
 
     ``correct`` is the area under the curve after precision was made monotone (VOC2010 and later), NaN
     without ground truth. ``tao-integrate`` leaves out the area before the first recall value and the

@@ -58,6 +58,7 @@ class Rule:
         iou: class -> IoU of a hit.
         minimum_width_neutral: narrower ground truth is neutral, px (``correct`` only).
         limits: class -> (min width, max width, min height, max height), px (TAO's kinds only).
+        least: class -> smallest confidence that counts; None counts all (TAO's kinds only).
     """
 
     clustering: str
@@ -65,6 +66,7 @@ class Rule:
     iou: Mapping[str, float]
     minimum_width_neutral: float = 0.0
     limits: Mapping[str, Limits] | None = None
+    least: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,8 @@ def _assess_tao(
     counts, shown = (
         inside(boxes, rule.limits[name]) & _between(width(boxes), between) for boxes in (truth, found.boxes)
     )
+    if rule.least is not None:
+        shown &= found.confidence >= rule.least[name]
     matches = _all_neutral(len(found))
     if shown.any():
         made = match_tao(truth[counts], found.boxes[shown], found.confidence[shown], rule.iou[name])

@@ -253,7 +253,8 @@ def _recolor(picture: np.ndarray, color: np.ndarray) -> np.ndarray:
 def _add_noise(picture: np.ndarray, change: Change) -> np.ndarray:
     bank = _noise_bank(picture.size + _NOISE_PERIOD)
     noise = bank[change.noise_start : change.noise_start + picture.size].reshape(picture.shape)
-    return cv2.scaleAdd(noise, 255 * change.noise, picture.astype(np.float32)).clip(0, 255).astype(np.uint8)
+    noisy = cv2.scaleAdd(noise, 255 * change.noise, picture.astype(np.float32))
+    return np.rint(noisy).clip(0, 255).astype(np.uint8)
 
 
 def _compress(picture: np.ndarray, quality: int) -> np.ndarray:

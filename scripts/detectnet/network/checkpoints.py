@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import re
+import shutil
+import socket
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from detectnet.errors import UserError
 from detectnet.files import atomic_path
 from detectnet.logs import log
 
@@ -20,6 +26,37 @@ KEPT = 2
 BEST = "best"
 _NAME = re.compile(r"step-(\d{9})\.npz$")
 _STATE = "state.json"
+_LOCK = "lock"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # some network file systems have none
+
+
+@contextmanager
+def only_trainer(folder: Path) -> Iterator[None]:
+    """Hold a folder of checkpoints for this process; the kernel lets go of it however the process ends.
+
+    Raises:
+        UserError: another process trains there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("a+", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            handle.seek(0)
+            raise UserError(
+                f"another training is still running in this folder ({handle.read().strip()})",
+                where=folder.parent,
+                remedy="Wait for it, or stop it (SIGTERM lets it write a checkpoint first), and start again: "
+                "this training goes on from its last checkpoint.",
+            ) from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            log.warning("%s cannot be locked (%s): start no second training there", folder, error)
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        handle.flush()
+        yield
 
 
 @dataclass
@@ -53,8 +90,8 @@ class State:
 class Checkpoints:
     """The checkpoints of one training, in a folder of its own.
 
-    A folder per spec hash keeps trainings of different specs apart: a changed spec starts afresh, and
-    the old one is gone on with when it comes back.
+    A folder per training hash keeps different trainings apart: a changed spec starts afresh, and the
+    old one is gone on with when it comes back.
     """
 
     def __init__(self, folder: Path, training_hash: str) -> None:
@@ -62,11 +99,16 @@ class Checkpoints:
         others = sorted({one.parent.name for one in folder.glob("*/*.npz")} - {self.folder.name})
         if others and not self._steps():
             log.info(
-                "Starting afresh: the checkpoints in %s belong to another spec, other records or another "
-                "initial model (%s). They are left where they are.",
+                "Starting afresh: the checkpoints in %s belong to another spec, other records, another "
+                "initial model or changed code (%s). They are left where they are.",
                 folder,
                 ", ".join(others),
             )
+
+    def clear(self) -> None:
+        """Remove the checkpoints of this training, those of others stay."""
+        if self.folder.is_dir():
+            shutil.rmtree(self.folder)
 
     def save(self, arrays: Mapping[str, np.ndarray], state: State) -> None:
         """Write the checkpoint of ``state.step`` and drop all but the newest two."""

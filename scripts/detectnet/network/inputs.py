@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from detectnet.contract import Contract
+from detectnet.logs import log
 from detectnet.network import augmentation
 from detectnet.network.augmentation import AugmentationSettings
 from detectnet.network.records import Frame, Records
@@ -154,6 +155,68 @@ def fit_boxes(frame: Frame, settings: InputSettings) -> np.ndarray:
         return frame.boxes
     goal = settings.targets.width, settings.targets.height
     return frame.boxes * np.array([goal[0] / frame.size[0], goal[1] / frame.size[1]] * 2, np.float32)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What pictures and boxes lose on their way to the network, before any augmentation.
+
+    Attributes:
+        cut: pictures that are larger than the network and not resized.
+        outside: boxes that leave the picture, so that too little of them is left.
+        small: boxes below ``min_bbox_width`` or ``min_bbox_height`` as they are.
+    """
+
+    cut: int
+    outside: int
+    small: int
+
+
+def losses_of(records: Records, settings: InputSettings) -> Losses:
+    """Count them over all pictures."""
+    cut = outside = small = 0
+    size = settings.targets
+    for frame in records.frames:
+        cut += not settings.resize and (frame.size[0] > size.width or frame.size[1] > size.height)
+        boxes = fit_boxes(frame, settings)
+        _, keep = augmentation.clip_boxes(boxes, settings.augmentation)
+        large = np.all(boxes[:, 2:] - boxes[:, :2] >= settings.augmentation.minimum_box, axis=1)
+        outside += int(np.sum(~keep & large))
+        small += int(np.sum(~keep & ~large))
+    return Losses(cut, outside, small)
+
+
+def warn_of_losses(records: Records, settings: InputSettings) -> None:
+    """Log what training and evaluation will not see of these records, if there is anything."""
+    lost, size = losses_of(records, settings), settings.targets
+    if lost.cut:
+        log.warning(
+            "%d of %d pictures are larger than the network's %d x %d and are cut; %d of %d boxes lie outside "
+            "what is left and are neither trained nor evaluated. Resize the pictures before they are "
+            "packed, or set augmentation_config.preprocessing.enable_auto_resize: true.",
+            lost.cut,
+            len(records),
+            size.width,
+            size.height,
+            lost.outside,
+            records.objects,
+        )
+    elif lost.outside:
+        log.warning(
+            "%d of %d boxes lie outside their pictures and are neither trained nor evaluated. "
+            "Mend the labels.",
+            lost.outside,
+            records.objects,
+        )
+    if lost.small:
+        log.warning(
+            "%d of %d boxes are smaller than %g x %g pixels and are neither trained nor evaluated. To keep "
+            "them, lower min_bbox_width and min_bbox_height in augmentation_config.preprocessing, or resize "
+            "the pictures to a larger network input.",
+            lost.small,
+            records.objects,
+            *settings.augmentation.minimum_box,
+        )
 
 
 def plain_labels(frame: Frame, settings: InputSettings) -> tuple[np.ndarray, np.ndarray]:

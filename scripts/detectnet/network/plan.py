@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detectnet.files import sha256
+from detectnet.imports import files_used, package_root
 from detectnet.network.loss import LossSettings
 from detectnet.network.records import Records
 from detectnet.network.schedule import SoftStartAnnealing
@@ -49,7 +50,7 @@ class Plan:
         first_validation, validation_period: epochs, 1-based; the last epoch is always validated.
         checkpoint_epochs: epochs between checkpoints.
         checkpoint_seconds: seconds between checkpoints inside an epoch, 0 for none.
-        identity: sha256 of everything that decides the result, this package's code included.
+        identity: sha256 of everything that decides the result, the code that trains included.
     """
 
     seed: int
@@ -116,6 +117,7 @@ def _identity(
 
 
 def _code() -> str:
-    """What the network package is: a mended defect must not go on from weights trained with it."""
-    modules = sorted(Path(__file__).parent.glob("*.py"))
-    return "\n".join(f"{path.name} {sha256(path)}" for path in modules)
+    """The modules behind training: a mended defect must not go on from weights trained with it."""
+    start = Path(__file__).with_name("training.py")
+    root = package_root(start)
+    return "\n".join(f"{Path(path).relative_to(root)} {sha256(path)}" for path in files_used(start))

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from detectnet.contract import Contract
-from detectnet.detection.evaluation import PictureResult
+from detectnet.detection.collecting import PictureResult
 from detectnet.files import PathLike
-from detectnet.network.inputs import InputSettings, plain_feed, plain_labels, to_network
+from detectnet.network.inputs import InputSettings, plain_feed, plain_labels, to_network, warn_of_losses
 from detectnet.network.model import load_model
 from detectnet.network.records import Frame, Records, index_records
 from detectnet.spec import contract_of
@@ -100,12 +100,14 @@ def predict_keras(
 
 
 def records_of(experiment: Message, shards: Sequence[PathLike]) -> Records:
-    """The index of some shards under the spec's class mapping."""
+    """The index of some shards under the spec's class mapping; says what will not fit the network."""
     dataset = experiment.dataset_config
     folders = [one.image_directory_path for one in dataset.data_sources if one.image_directory_path]
-    return index_records(
+    records = index_records(
         shards,
         contract_of(experiment).classes,
         dataset.target_class_mapping,
         picture_files=(folders, dataset.image_extension),
     )
+    warn_of_losses(records, InputSettings.from_spec(experiment))
+    return records

@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from detectnet.files import write_text
 from detectnet.logs import log
 
 WARM_UP_STEPS = 3  # of every process; they compile, and are left out of all rates
@@ -19,14 +20,33 @@ SAY_EVERY = 10.0  # seconds
 
 
 class Status:
-    """``status.jsonl``: one JSON object a line, as TAO writes it, appended while training runs."""
+    """The status log of a training: one JSON object a line, as TAO writes it.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+    While training runs it is ``running.jsonl``, appended over stops and resumes. Only a finished one takes
+    the name ``status.jsonl``, like every other output: Snakemake deletes outputs of an unfinished job.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._final = folder / "running.jsonl", folder / "status.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self, step: int) -> None:
+        """Begin a log before the first step, or go on with the one of the steps that are done."""
+        if not step:
+            self.remove_running()
+        self.write("STARTED", f"training goes on after step {step}" if step else "training")
+
+    def finish(self) -> None:
+        """Write the last line, and the whole log as ``status.jsonl``."""
+        self.write("SUCCESS", "training finished")
+        write_text(self._final, self._path.read_text(encoding="utf-8"))
+
+    def remove_running(self) -> None:
+        """Remove the live log, of a training that is finished or of one that is not gone on with."""
+        self._path.unlink(missing_ok=True)
 
     def write(self, status: str, message: str, **values: Any) -> None:
-        """Add a line; status is STARTED, RUNNING, SUCCESS or FAILURE."""
+        """Add a line; status is STARTED, RUNNING, STOPPED, SUCCESS or FAILURE."""
         now = datetime.now()
         line = {
             "date": f"{now:%m/%d/%Y}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import tensorflow as tf
 from detectnet.errors import UserError
 from detectnet.files import PathLike, atomic_path, read_json, sha256, write_json, write_text
 from detectnet.logs import log
-from detectnet.network.checkpoints import Checkpoints
+from detectnet.network.checkpoints import Checkpoints, only_trainer
 from detectnet.network.inputs import InputSettings
 from detectnet.network.model import build_model, load_model, save_model
 from detectnet.network.plan import Plan, plan_of
@@ -33,7 +34,7 @@ from detectnet.network.weights import load_by_name, write_hdf5
 if TYPE_CHECKING:
     from detectnet.spec import Message
 
-OUTPUTS = ("model.keras", "model.hdf5", "history.csv", "spec.cfg", "provenance.json")
+OUTPUTS = ("model.keras", "model.hdf5", "history.csv", "spec.cfg", "status.jsonl", "provenance.json")
 
 
 def train(
@@ -49,9 +50,10 @@ def train(
     """Train a detector, or go on with a training that was stopped.
 
     ``out_dir`` gets ``model.keras`` and ``model.hdf5`` (the weights of the best validation mAP; the last ones
-    where nothing could be validated), ``history.csv``, ``spec.cfg``, ``provenance.json``, and while it runs
-    ``status.jsonl``, ``events/`` and ``checkpoints/``, from which the same call goes on after any kind
-    of stop. A finished training is not done again.
+    where nothing could be validated), ``history.csv``, ``spec.cfg``, ``status.jsonl`` and ``provenance.json``
+    at the end, and while it runs ``running.jsonl`` (the status log so far), ``events/`` and
+    ``checkpoints/``, from which the same call goes on after any kind of stop. A finished training is not
+    done again.
 
     Args:
         experiment: the experiment spec.
@@ -60,29 +62,32 @@ def train(
         initial_model: with ``load_graph`` the network to train, pruned or not; otherwise weights that are
             copied by layer name. Default: the spec's ``pretrained_model_file``.
         threads: of TensorFlow and of the input pipeline.
-        resume: False ignores the checkpoints.
+        resume: False removes the checkpoints of this very training, and a finished result's provenance.
 
     Raises:
-        UserError: spec, records and model do not go together, or the loss is not finite.
+        UserError: spec, records and model do not go together, the loss is not finite, or another process
+            trains in the folder.
     """
     out = Path(out_dir)
-    status = Status(out / "status.jsonl")
-    status.write("STARTED", "training")
-    try:
-        _train(
-            experiment,
-            training,
-            validation,
-            out,
-            _initial(experiment, initial_model),
-            threads,
-            resume,
-            status,
-        )
-    except BaseException as error:
-        status.write("FAILURE", str(error) or type(error).__name__)
-        raise
-    status.write("SUCCESS", "training finished")
+    with only_trainer(out / "checkpoints"):
+        status = Status(out)
+        try:
+            initial = _initial(experiment, initial_model)
+            _train(experiment, training, validation, out, initial, threads, resume, status)
+        except (SystemExit, KeyboardInterrupt) as error:
+            status.write("STOPPED", f"stopped by {_stopper(error)}; the same command goes on")
+            raise
+        except BaseException as error:
+            status.write("FAILURE", str(error) or type(error).__name__)
+            raise
+        status.remove_running()
+
+
+def _stopper(error: SystemExit | KeyboardInterrupt) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT.name
+    names = {128 + one: one.name for one in signal.Signals}
+    return names.get(error.code, f"exit {error.code}")
 
 
 def _train(
@@ -101,6 +106,11 @@ def _train(
     if resume and _finished(out, plan):
         log.info("%s holds the finished training of this spec and these records; nothing to do", out)
         return
+    checkpoints = Checkpoints(out / "checkpoints", plan.identity)
+    if not resume:
+        # or the next start would go on from the old ones, or take the old result for this one's
+        checkpoints.clear()
+        (out / "provenance.json").unlink(missing_ok=True)
     model = _model(experiment, plan, initial)
     inputs = InputSettings.from_spec(experiment, threads)
     validator = (
@@ -108,19 +118,16 @@ def _train(
         if held_out
         else None
     )
-    trainer = Trainer(
-        plan,
-        TrainingStep(model, adam(experiment), plan.loss),
-        inputs,
-        records,
-        validator,
-        Checkpoints(out / "checkpoints", plan.identity),
-    )
-    if resume:
-        trainer.restore()
+    step = TrainingStep(model, adam(experiment), plan.loss)
+    trainer = Trainer(plan, step, inputs, records, validator, checkpoints)
+    trainer.restore()
+    status.start(trainer.state.step)
     trainer.run(status, Events(out / "events"))
     trainer.restore_best()
-    _write(out, experiment, plan, trainer, model, records, held_out, initial)
+    _write_result(out, experiment, trainer, model)
+    status.finish()
+    # at the very end, because it says that the training is finished
+    _write_provenance(out, plan, trainer, records, held_out, initial, threads)
 
 
 def use_threads(count: int) -> None:
@@ -211,24 +218,24 @@ def _finished(out: Path, plan: Plan) -> bool:
     )
 
 
-def _write(
-    out: Path,
-    experiment: Message,
-    plan: Plan,
-    trainer: Trainer,
-    model: keras.Model,
-    records: Records,
-    held_out: Records | None,
-    initial: Path | None,
-) -> None:
-    """Everything declared, at the end only; ``provenance.json`` last, because it says that it is finished."""
+def _write_result(out: Path, experiment: Message, trainer: Trainer, model: keras.Model) -> None:
     save_model(model, out / "model.keras")
     write_hdf5(model, out / "model.hdf5")
     with atomic_path(out / "history.csv") as temporary:
         pd.DataFrame(trainer.state.history).to_csv(temporary, index=False)
-    text = experiment.to_text()
-    write_text(out / "spec.cfg", text)
-    state = trainer.state
+    write_text(out / "spec.cfg", experiment.to_text())
+
+
+def _write_provenance(
+    out: Path,
+    plan: Plan,
+    trainer: Trainer,
+    records: Records,
+    held_out: Records | None,
+    initial: Path | None,
+    threads: int,
+) -> None:
+    state, clock = trainer.state, trainer.clock
     write_json(
         out / "provenance.json",
         {
@@ -248,7 +255,8 @@ def _write(
             },
             "steps": state.step,
             "hours": round(state.seconds / 3600, 4),
-            "pictures_per_second": round(trainer.clock.pictures_per_second, 2),
+            "pictures_per_second": round(clock.pictures_per_second, 2) if clock.steps else None,
+            "threads": threads,
             "policy": plan.policy,
             "versions": versions(),
             "git_commit": _git_commit(),

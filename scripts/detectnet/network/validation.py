@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detectnet.contract import Contract
-from detectnet.detection.evaluation import HEADLINE_CLUSTERING, HEADLINE_IOU, PictureResult, collect
+from detectnet.detection.collecting import HEADLINE_CLUSTERING, HEADLINE_IOU, PictureResult, collect
 from detectnet.detection.scoring import Rule, rows
 from detectnet.network.inputs import InputSettings, plain_feed
 from detectnet.network.loss import LossSettings, weighted

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from itertools import pairwise
 
 import matplotlib
 
@@ -14,9 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from detectnet.report.results import WIDTH_EDGES, Stage
+from detectnet.detection.scoring import WIDTH_EDGES, width_bins, width_labels
+from detectnet.report.results import STAGES, Stage
 
-COLOURS = {"train": "#3b6ea5", "prune": "#b0b0b0", "retrain": "#2a9d63", "onnx": "#d98b1f"}
+COLOURS = dict(zip(STAGES, ("#3b6ea5", "#b0b0b0", "#2a9d63", "#d98b1f"), strict=True))
 STYLE = {
     "svg.hashsalt": "detectnet-nano",
     "svg.fonttype": "path",
@@ -100,12 +100,10 @@ def plate_widths(widths: dict[str, np.ndarray]) -> str:
     """How wide the plates of each source are at the network's input, stacked."""
 
     def draw(axes: Axes) -> None:
-        edges = np.array(WIDTH_EDGES)
-        labels = [f"{int(low)}-{int(high)}" for low, high in pairwise(edges[:-1])]
-        labels.append(f">{int(edges[-2])}")
+        labels = width_labels(WIDTH_EDGES)
         below = np.zeros(len(labels))
         for name, values in widths.items():
-            counts = np.histogram(values, edges)[0] if len(values) else np.zeros(len(labels))
+            counts = [((values >= low) & (values < high)).sum() for low, high in width_bins(WIDTH_EDGES)]
             axes.bar(labels, counts, bottom=below, label=name)
             below += counts
         axes.tick_params(axis="x", rotation=30)

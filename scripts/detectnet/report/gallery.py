@@ -92,14 +92,16 @@ def _without_repeats(
 def gallery(stage: Stage, data: Path, threshold: float, count: int) -> list[Shown]:
     """The chosen pictures with hits, misses and false alarms drawn in."""
     shown = []
-    for kind, source, image, caption in choose(stage, threshold, count):
-        picture = _annotated(stage, data, source, image, threshold)
+    chosen = choose(stage, threshold, count)
+    sizes = {source: _sizes(data, source) for source in sorted({source for _, source, _, _ in chosen})}
+    for kind, source, image, caption in chosen:
+        picture = _without_padding(data / "resized" / source / f"{image}.jpg", *sizes[source][image])
+        picture = _annotated(picture, stage, source, image, threshold)
         shown.append(Shown(kind, image, source, caption, _uri(picture)))
     return shown
 
 
-def _annotated(stage: Stage, data: Path, source: str, image: str, threshold: float) -> np.ndarray:
-    picture = _without_padding(data, source, image)
+def _annotated(picture: np.ndarray, stage: Stage, source: str, image: str, threshold: float) -> np.ndarray:
     truth = _rows(stage.ground_truth, source, image)
     lost = (truth.outcome == "missed") | ((truth.outcome == "found") & ~(truth.confidence >= threshold))
     neutral = truth[truth.outcome == "neutral"]
@@ -117,13 +119,18 @@ def _annotated(stage: Stage, data: Path, source: str, image: str, threshold: flo
     return picture
 
 
-def _without_padding(data: Path, source: str, image: str) -> np.ndarray:
-    padded = pictures.load(data / "resized" / source / f"{image}.jpg")
-    converted = manifest.read(data / "kitti" / source / "manifest.csv")
-    stems = converted.image.map(lambda name: str(Path(name).with_suffix("")))
-    before = converted[stems == image].iloc[0]
+def _sizes(data: Path, source: str) -> dict[str, tuple[int, int]]:
+    """Width and height of every picture of a source before it was resized."""
+    rows = manifest.read(data / "kitti" / source / "manifest.csv")
+    return {
+        str(Path(row.image).with_suffix("")): (int(row.width), int(row.height)) for row in rows.itertuples()
+    }
+
+
+def _without_padding(path: Path, width: int, height: int) -> np.ndarray:
+    padded = pictures.load(path)
     net_height, net_width = padded.shape[:2]
-    inside = letterbox_geometry(int(before.width), int(before.height), net_width, net_height)
+    inside = letterbox_geometry(width, height, net_width, net_height)
     return padded[: inside.height, : inside.width]
 
 

@@ -38,7 +38,7 @@ def write_report(config: dict[str, Any], data: Path, results_dir: Path, out: Pat
 
 def _content(config: dict[str, Any], results: Results, data: Path) -> dict[str, Any]:
     shown = next(stage for stage in results.stages if stage.name == SHOWN_STAGE)
-    threshold = shown.row().get("threshold") or 0.0
+    threshold = shown.deployed["threshold"] or 0.0
     return {
         "title": config["report"]["title"],
         "run": config["run"],
@@ -46,7 +46,7 @@ def _content(config: dict[str, Any], results: Results, data: Path) -> dict[str, 
         "shown": shown,
         "threshold": threshold,
         "stage_table": pd.DataFrame([_stage_row(stage, results) for stage in results.stages]),
-        "tao_table": pd.DataFrame([_tao_row(stage) for stage in results.stages]),
+        "tao_table": pd.DataFrame([_every_way(stage) for stage in results.stages]),
         "pruning": results.pruning.assign(kept=results.pruning.after / results.pruning.before),
         "gallery": gallery(shown, data, threshold, config["report"]["pictures"]),
         "kinds": KINDS,
@@ -60,29 +60,36 @@ def _content(config: dict[str, Any], results: Results, data: Path) -> dict[str, 
 
 
 def _stage_row(stage: Stage, results: Results) -> dict[str, Any]:
-    row, strict = stage.row(), stage.row(iou=0.7)
+    deployed = stage.deployed
     low, high = stage.metrics.get("mAP_interval") or (None, None)
     pruned = results.provenance["prune"]
     parameters = pruned["parameters_before"] if stage.name == "train" else pruned["parameters_after"]
     return {
         "stage": stage.name,
-        "AP, IoU 0.5": row.get("mAP"),
+        "AP, IoU 0.5": stage.row().get("mAP"),
         "95 % interval": f"{_number(low)} to {_number(high)}",
-        "AP, IoU 0.7": strict.get("mAP"),
-        "precision": row.get("precision"),
-        "recall": row.get("recall"),
-        "F1": row.get("f1"),
-        "false alarms a picture": row.get("false_alarms_per_image"),
-        "threshold": row.get("threshold"),
+        "AP, IoU 0.7": stage.row(iou=0.7).get("mAP"),
+        "precision": deployed["precision"],
+        "recall": deployed["recall"],
+        "F1": deployed["f1"],
+        "false alarms per empty picture": deployed["false_alarms_per_image"],
+        "threshold": deployed["threshold"],
         "ms a picture": stage.milliseconds,
         "parameters": parameters,
     }
 
 
-def _tao_row(stage: Stage) -> dict[str, Any]:
-    names = sorted({(row["clustering"], row["ap"]) for row in stage.metrics["results"]})
-    values = {f"{ap}, {clustering}": stage.row(ap, 0.5, clustering).get("mAP") for clustering, ap in names}
+def _every_way(stage: Stage) -> dict[str, Any]:
+    """mAP of every row of the stage, named by AP, clustering and overlap."""
+    rows = sorted(stage.metrics["results"], key=lambda row: (row["ap"], row["clustering"]))
+    values = {f"{row['ap']}, {row['clustering']}, {_overlap(row['iou'])}": row["mAP"] for row in rows}
     return {"stage": stage.name, **values}
+
+
+def _overlap(iou: float | dict[str, float]) -> str:
+    if isinstance(iou, dict):
+        return "IoU " + ", ".join(f"{value:g} {name}" for name, value in sorted(iou.items()))
+    return f"IoU {iou:g}"
 
 
 def _number(value: Any) -> str:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from detectnet.data import kitti, manifest
 from detectnet.files import read_json
+from detectnet.sources.fetch import NOTE
 
 STAGES = ("train", "prune", "retrain", "onnx")
-WIDTH_EDGES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, np.inf)
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,22 @@ class Stage:
         seconds = self.metrics["seconds_per_image"]
         return None if seconds is None else 1000 * seconds
 
-    def row(self, ap: str = "correct", iou: float = 0.5, clustering: str | None = None) -> dict[str, Any]:
-        """The result row of one way to compute AP; an empty dict when it was not computed.
+    @property
+    def deployed(self) -> dict[str, Any]:
+        """How the deployed detector is scored: clustering, ap, iou, and its operating point."""
+        return self.metrics["deployed"]
+
+    def row(self, iou: float | None = None) -> dict[str, Any]:
+        """The result row of the deployed clustering and AP; an empty dict when it was not computed.
 
         Args:
-            ap: ``correct``, ``tao-integrate`` or ``tao-sample``.
-            iou: overlap that a hit needs, 0..1.
-            clustering: ``tlt`` or ``nms``; the deployed one where None.
+            iou: overlap that a hit needs in every class, 0..1; the deployed one where None.
         """
-        wanted = clustering or self.metrics["results"][0]["clustering"]
+        wanted = (self.deployed["clustering"], self.deployed["ap"])
+        overlap = self.deployed["iou"] if iou is None else iou
         for row in self.metrics["results"]:
-            if row["ap"] == ap and row["clustering"] == wanted and abs(row["iou"] - iou) < 1e-6:
+            shared = not isinstance(row["iou"], dict)
+            if (row["clustering"], row["ap"]) == wanted and shared and abs(row["iou"] - overlap) < 1e-6:
                 return row
         return {}
 
@@ -112,6 +117,7 @@ def _sources(data: Path, declarations: dict[str, dict[str, Any]], split: pd.Data
                 "source": name,
                 "adapter": declarations[name]["adapter"],
                 "licence": declarations[name]["licence"],
+                "origin": _origin(data / "raw" / name / NOTE),
                 "pictures": len(converted),
                 "plates": int(converted.boxes.astype(int).sum()),
                 "without plates": int((converted.boxes.astype(int) == 0).sum()),
@@ -122,6 +128,15 @@ def _sources(data: Path, declarations: dict[str, dict[str, Any]], split: pd.Data
             }
         )
     return pd.DataFrame(rows)
+
+
+def _origin(path: Path) -> str:
+    """Where the raw files came from, of the note beside them; rendered scenes name no place."""
+    if not path.is_file():
+        return "not noted"
+    note = read_json(path)
+    origin = [f"{key} {note[key]}" for key in ("folder", "archive", "git", "commit") if key in note]
+    return ", ".join(origin) or "rendered here"
 
 
 def _widths(folder: Path) -> np.ndarray:

@@ -30,6 +30,9 @@ def _structure(message: Message) -> Found:
             text = f"no effect: {row.note}"
             yield Note(message._lines[row.name], message._below(row.name), text, no_effect=True)
             continue
+        if row.replaced:
+            text = f"replaced by {row.replaced}"
+            yield Note(message._lines[row.name], message._below(row.name), text, replaced=True)
         for part in _parts(value):
             yield from _structure(part)
 
@@ -50,12 +53,18 @@ def _experiment(spec: Message) -> Found:
     yield from _augmentation(spec.augmentation_config)
     yield from _objective_weights(spec.cost_function_config)
     yield from _sources(spec.dataset_config)
-    bbox = spec.model_config.objective_set.bbox
+    model = spec.model_config
+    if model.load_graph and model.has("pretrained_model_file"):
+        line, path = model._lines["pretrained_model_file"], model._below("pretrained_model_file")
+        text = "in the rules replaced by the graph's file, the pruned network"
+        yield Note(line, path, text, replaced=True)
+    bbox = model.objective_set.bbox
     if (bbox.scale, bbox.offset) != (35.0, 0.5):
         text = f"scale {bbox.scale}, offset {bbox.offset}: DeepStream decodes with 35 and 0.5 only"
         yield Note(bbox._line, bbox._path, text)
     for name, entry in spec.postprocessing_config.target_class_config.items():
         yield from _clustering(entry.clustering_config, name)
+        yield from _trained_clustering(entry.clustering_config)
 
 
 def _names(spec: Message) -> list[str]:
@@ -158,7 +167,7 @@ def _sources(data: Message) -> Found:
         text = f"validation_fold {data.validation_fold}: the rules validate on fold 0, whatever stands here"
         yield Note(data._lines["validation_fold"], data._below("validation_fold"), text)
     if not data.has("validation_fold") and not data.has("validation_data_source"):
-        text = "neither validation_fold nor validation_data_source: nothing is evaluated while training"
+        text = "neither validation_fold nor validation_data_source: the rules validate on fold 0 all the same"
         yield Note(data._line, data._path, text)
 
 
@@ -172,6 +181,13 @@ def _clustering(config: Message, name: str) -> Found:
         yield Note(config._lines["dbscan_min_samples"], config._below("dbscan_min_samples"), text)
     if config.clustering_algorithm == "DBSCAN" and not config.has("dbscan_eps"):
         yield _problem(config, "dbscan_eps", "required by DBSCAN, but missing.")
+
+
+def _trained_clustering(config: Message) -> Found:
+    if config.clustering_algorithm == "HYBRID":
+        line, path = config._lines["clustering_algorithm"], config._below("clustering_algorithm")
+        remedy = "Only an inference spec may ask for HYBRID."
+        yield Problem(line, path, "HYBRID cannot be evaluated while training.", "DBSCAN, NMS", remedy)
 
 
 def _dataset(spec: Message) -> Found:
@@ -188,11 +204,12 @@ def _dataset(spec: Message) -> Found:
         if config.num_partitions != 2:
             what = "there are 2 partitions, validation and training."
             yield _problem(config, "num_partitions", what, "Write 2 or leave it out.")
-    if kitti.partition_mode == "sequence" and not kitti.kitti_sequence_to_frames_file:
-        yield _problem(kitti, "kitti_sequence_to_frames_file", 'required by partition_mode "sequence".')
     for field in ("img_dir_names", "annotation_files"):
         if coco.has(field) and len(getattr(coco, field)) != coco.num_partitions:
             yield _problem(coco, field, f"needs one entry for each of the {coco.num_partitions} partitions.")
+    if spec.has("coco_config"):
+        text = "no val_split: validation pictures are those of the sources with `fold: validation`"
+        yield Note(coco._line, coco._path, text)
     if coco.has("num_shards") and len(coco.num_shards) not in (1, coco.num_partitions):
         yield _problem(coco, "num_shards", f"needs one entry, or {coco.num_partitions}.")
 
@@ -209,6 +226,11 @@ def _inference(spec: Message) -> Found:
 def _cluster_params(spec: Message) -> Found:
     for field in ("dbscan_eps", "min_cov_to_cluster"):
         yield from _fallback(spec, field, spec.target_classes)
+    for name, eps in spec.dbscan_eps.items():
+        if spec.dbscan_criterion == "IOU" and eps > 1:
+            line, path = spec._lines[f"dbscan_eps[{name}]"], spec._below(f"dbscan_eps[{name}]")
+            what = f"{eps:g} is out of range for dbscan_criterion IOU."
+            yield Problem(line, path, what, "a number in [0, 1]", "With MSE it is a distance in pixels.")
     yield from _subset(spec, "postproc_classes", spec.target_classes)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from detectnet.errors import UserError
 from detectnet.files import PathLike
@@ -16,7 +14,7 @@ from detectnet.spec.json_tree import json_tree
 from detectnet.spec.kinds import kind_of, root_of
 from detectnet.spec.message import Message
 from detectnet.spec.problems import Note, Problem, SpecError
-from detectnet.spec.schema import FLOATS, Field, MessageType
+from detectnet.spec.schema import MessageType
 from detectnet.spec.text import Block, read
 
 
@@ -75,23 +73,6 @@ def notes_of(message: Message) -> tuple[Note, ...]:
     return message._notes
 
 
-def replaced(message: Message, values: Mapping[str, Any]) -> Message:
-    """A copy with other values, e.g. ``{"model_config.pretrained_model_file": "model.hdf5"}``.
-
-    Values are plain types of the field; a list or dict stands for a whole repeated field or map, a dict
-    for a message. Sub-messages on the way are made when they are not there.
-
-    Raises:
-        SpecError: a value does not fit its field, or the changed spec is wrong.
-        AttributeError: a path names no field.
-    """
-    changed = message
-    for path, value in values.items():
-        changed = _with(changed, path.split("."), value)
-    _checked(*read(changed.to_text()), message._type, message._file)
-    return changed
-
-
 def text_at(path: PathLike) -> str:
     """The text of a file, UTF-8 with or without a byte order mark.
 
@@ -109,30 +90,11 @@ def text_at(path: PathLike) -> str:
 def _say(message: Message, path: str) -> None:
     notes = notes_of(message)
     for note in notes:
-        if not note.no_effect:
+        if not note.no_effect and not note.replaced:
             log.info("%s", note.sentence(path))
     idle = [note.path for note in notes if note.no_effect]
     if idle:
         log.info("%s: accepted without effect here (check_spec.py says why): %s", path, ", ".join(idle))
-
-
-def _with(message: Message, path: list[str], value: Any) -> Message:
-    row = message._field(path[0])
-    inner = _with(getattr(message, path[0]), path[1:], value) if path[1:] else _whole(row, value)
-    return dataclasses.replace(message, _values={**message._values, path[0]: inner})
-
-
-def _whole(row: Field, value: Any) -> Any:
-    """A plain value as the field holds it."""
-    if row.map:
-        return {key: _one(row, item) for key, item in value.items()}
-    return [_one(row, item) for item in value] if row.repeated else _one(row, value)
-
-
-def _one(row: Field, value: Any) -> Any:
-    if isinstance(row.type, MessageType) and not isinstance(value, Message):
-        made = Message(row.type, "")
-        for name, item in value.items():
-            made = _with(made, [name], item)
-        return made
-    return float(value) if row.type in FLOATS and isinstance(value, int) else value
+    paths = [note.path for note in notes if note.replaced]
+    if paths:
+        log.info("%s: replaced in the workflow (check_spec.py says by what): %s", path, ", ".join(paths))

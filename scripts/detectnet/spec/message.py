@@ -17,7 +17,7 @@ class Message:
 
     A scalar that is unset reads as its default, a repeated field as a list, a map as a dict in the file's
     order, a sub-message is always there (empty when unset), an enumeration reads as its name. A message
-    is not changed after reading; ``detectnet.spec.replaced`` makes a changed copy.
+    is not changed after reading.
     """
 
     _type: MessageType

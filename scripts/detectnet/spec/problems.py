@@ -35,12 +35,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Note:
-    """Something accepted that the author should know of; ``no_effect`` marks a field that is not acted on."""
+    """Something accepted that the author should know of.
+
+    ``no_effect`` marks a field that is not acted on, ``replaced`` one whose path the workflow replaces.
+    """
 
     line: int
     path: str
     text: str
     no_effect: bool = False
+    replaced: bool = False
 
     def sentence(self, file: str) -> str:
         """``file:line path: text`` on one line."""

@@ -9,7 +9,7 @@ from detectnet.files import PathLike
 from detectnet.logs import log
 from detectnet.spec.load import notes_of, parse, text_at
 from detectnet.spec.message import Message
-from detectnet.spec.problems import OtherKindError
+from detectnet.spec.problems import Note, OtherKindError
 
 _TITLES = {
     "experiment": "experiment spec (train, retrain, evaluate)",
@@ -46,10 +46,14 @@ def _check(path: str) -> int:
 def _tell(message: Message, path: str) -> None:
     notes = notes_of(message)
     for note in notes:
-        if not note.no_effect:
+        if not note.no_effect and not note.replaced:
             log.info("  %s", note.sentence(path))
-    idle = [note for note in notes if note.no_effect]
-    if idle:
-        log.info("  accepted, but without effect here:")
-    for note in idle:
+    _list("accepted, but without effect here:", [one for one in notes if one.no_effect], path)
+    _list("accepted, but replaced in the workflow:", [one for one in notes if one.replaced], path)
+
+
+def _list(title: str, notes: list[Note], path: str) -> None:
+    if notes:
+        log.info("  %s", title)
+    for note in notes:
         log.info("  %s", note.sentence(path))

@@ -43,6 +43,7 @@ class Field:
         zero_is_unset: an explicit 0 means the default, as in a format that cannot tell 0 from absent.
         lower_keys: keys of the map are read in lower case, because the records hold lower-case names.
         note: why the field is accepted but not acted on; empty when it is.
+        replaced: what the workflow takes in the place of the field's value; empty when it takes the value.
         ours: an extension, unknown to TLT and TAO.
     """
 
@@ -58,6 +59,7 @@ class Field:
     zero_is_unset: bool = False
     lower_keys: bool = False
     note: str = ""
+    replaced: str = ""
     ours: bool = False
 
     @property

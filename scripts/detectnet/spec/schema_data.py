@@ -6,13 +6,16 @@ from detectnet.spec.schema import Enum, Field, MessageType
 
 _LETTERBOXED = "pictures are scaled and padded to the input size before they are packed"
 _BY_MANIFEST = "the pictures are found through their manifest"
+_GROUPS = "the groups of the manifest say which frames are one video"
 _SHARDS = "the shards to validate on are named by the rules or on the command line"
+_RECORDS = "the workflow's own path, results/<run>/tfrecords"
+_RESIZED = "the workflow's own path, data/resized/<source>"
 _TWO_D = "only two-dimensional boxes are trained"
 
 DATA_SOURCE = MessageType(
     "data_sources",
     (
-        Field("tfrecords_path", "string", required=True),
+        Field("tfrecords_path", "string", required=True, replaced=_RECORDS),
         Field("image_directory_path", "string"),
         Field(
             "source_weight",
@@ -115,13 +118,13 @@ AUGMENTATION_CONFIG = MessageType(
 KITTI_CONFIG = MessageType(
     "kitti_config",
     (
-        Field("root_directory_path", "string", required=True),
-        Field("image_dir_name", "string", required=True),
-        Field("label_dir_name", "string", required=True),
+        Field("root_directory_path", "string", required=True, replaced=_RESIZED),
+        Field("image_dir_name", "string", required=True, replaced=_RESIZED),
+        Field("label_dir_name", "string", required=True, replaced=_RESIZED),
         Field("point_clouds_dir", "string", note=_TWO_D),
         Field("calibrations_dir", "string", note=_TWO_D),
-        Field("kitti_sequence_to_frames_file", "string"),
-        Field("image_extension", "string", ".png"),
+        Field("kitti_sequence_to_frames_file", "string", note=_GROUPS),
+        Field("image_extension", "string", ".png", replaced=_RESIZED),
         Field("num_partitions", "uint32", 2, "[0, inf)", zero_is_unset=True),
         Field("num_shards", "uint32", 10, "[0, 99999]"),
         Field("partition_mode", "string", "grouped", ("random", "sequence", "grouped")),
@@ -132,9 +135,9 @@ KITTI_CONFIG = MessageType(
 COCO_CONFIG = MessageType(
     "coco_config",
     (
-        Field("root_directory_path", "string", required=True),
-        Field("img_dir_names", "string", repeated=True, required=True),
-        Field("annotation_files", "string", repeated=True, required=True),
+        Field("root_directory_path", "string", required=True, replaced=_RESIZED),
+        Field("img_dir_names", "string", repeated=True, required=True, replaced=_RESIZED),
+        Field("annotation_files", "string", repeated=True, required=True, replaced=_RESIZED),
         Field("num_partitions", "uint32", 2, "[0, inf)", zero_is_unset=True),
         Field("num_shards", "uint32", allowed="[0, 99999]", repeated=True),
     ),

@@ -92,8 +92,9 @@ INFERENCE = MessageType(
 CLUSTER_PARAMS = MessageType(
     "cluster_params",
     (
-        Field("dbscan_criterion", "string", "IOU", ("IOU",)),
-        Field("dbscan_eps", "float", map=True, allowed="[0, 1]", required=True),
+        Field("dbscan_criterion", "string", "IOU", ("IOU", "MSE")),
+        # 1 - IoU, so at most 1; with MSE a distance in pixels.
+        Field("dbscan_eps", "float", map=True, allowed="[0, inf)", required=True),
         Field("dbscan_min_samples", "float", map=True, allowed="[0, inf)"),
         Field("min_cov_to_cluster", "float", map=True, allowed="[0, 1]", required=True),
         Field("min_obj_height", "float", map=True, allowed="[0, inf)"),

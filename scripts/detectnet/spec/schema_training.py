@@ -5,7 +5,6 @@ from __future__ import annotations
 from detectnet.spec.schema import Enum, Field, MessageType
 
 _EVENTS = "the loss, the learning rate and the weights of the objectives are always written to events/"
-_NO_SERVICE = "nothing is sent to a tracking service; DVC and TensorBoard keep the record"
 
 _RATES = (
     Field("min_learning_rate", "float", allowed="(0, inf)", required=True),

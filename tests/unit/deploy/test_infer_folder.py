@@ -88,6 +88,52 @@ def test_a_second_run_leaves_nothing_of_the_first(folder, tmp_path):
     assert sorted(path.name for path in (out / "images_annotated").iterdir()) == ["b.jpg", "c.jpg"]
 
 
+def test_what_an_earlier_run_left_goes_without_its_list(folder, tmp_path):
+    """Snakemake removes inference.csv before it runs the rule again; stems hold dots."""
+    out = tmp_path / "out"
+    for name in ("gate.v1_000000", "gate.v1_000001"):
+        save_jpeg(folder / f"{name}.jpg", scene(320, 320, []))
+    infer(detector(), folder, out)
+    (out / "inference.csv").unlink()
+    (folder / "gate.v1_000000.jpg").unlink()
+    (out / "labels" / "classes.md").write_text("mine")
+    (out / "images_annotated" / "notes.txt").write_text("mine")
+    infer(detector(), folder, out)
+    stems = ["a", "b", "c", "gate.v1_000001"]
+    assert sorted(path.name for path in (out / "labels").iterdir()) == [
+        "a.txt",
+        "b.txt",
+        "c.txt",
+        "classes.md",
+        "gate.v1_000001.txt",
+    ]
+    left = sorted(path.name for path in (out / "images_annotated").iterdir())
+    assert left == sorted([*(f"{stem}.jpg" for stem in stems), "notes.txt"])
+
+
+def test_a_run_without_pictures_leaves_none_of_an_earlier_one(folder, tmp_path):
+    out = tmp_path / "out"
+    infer(detector(), folder, out)
+    infer(detector(), folder, out, dataclasses.replace(ClusterParams.from_contract(WANTED), overlay=False))
+    assert list((out / "images_annotated").iterdir()) == []
+    assert len(list((out / "labels").iterdir())) == 3
+
+
+def test_labels_of_a_data_set_are_never_removed(folder, tmp_path):
+    truth = tmp_path / "set" / "labels" / "x.txt"
+    truth.parent.mkdir(parents=True)
+    truth.write_text("licence plate 0.00 0 0.00 10.000 20.000 90.000 45.000" + " 0.00" * 7 + "\n")
+    with pytest.raises(UserError, match="would be overwritten"):
+        infer(detector(), folder, tmp_path / "set")
+    assert truth.read_text().startswith("licence plate")
+
+
+def test_detections_of_a_name_with_a_space_are_replaced(folder, tmp_path):
+    params = dataclasses.replace(ClusterParams.from_contract(WANTED), names={"plate": "licence plate"})
+    for _ in range(2):
+        assert len(infer(detector(), folder, tmp_path / "out", params)) == 3
+
+
 def test_labels_beside_the_pictures_are_not_overwritten(folder, tmp_path):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("the truth")
@@ -185,6 +231,34 @@ def test_a_video(video, tmp_path):
     # A green box on a grey picture, in a frame with a rectangle and not in one without.
     greenness = [int((frame[..., 1].astype(int) - frame[..., 2] > 60).sum()) for frame in frames]
     assert greenness[7] > 300 > 50 > greenness[5]
+
+
+@pytest.mark.parametrize("where", ["network", "frame", "video"])
+def test_an_interrupted_video_keeps_what_was_seen(video, tmp_path, monkeypatch, where):
+    out, interrupted = tmp_path / "out", detector()
+
+    def after(count, function):
+        calls = iter(range(count))
+
+        def called(*arguments):
+            if next(calls, None) is None:
+                raise KeyboardInterrupt
+            return function(*arguments)
+
+        return called
+
+    if where == "network":
+        interrupted.network = after(7, interrupted.network)
+    elif where == "frame":
+        monkeypatch.setattr(infer_module.cv2, "cvtColor", after(20, cv2.cvtColor))
+    else:
+        monkeypatch.setattr(infer_module, "save_jpeg", after(3, save_jpeg))
+    lines = infer(interrupted, video, out)
+    assert 0 < len(lines) < 20
+    assert [row["image"] for row in rows(out)] == [f"gate_{number:06d}" for number in range(len(lines))]
+    assert [path.stem for path in sorted((out / "labels").iterdir())] == [one.image for one in lines]
+    made = cv2.VideoCapture(str(out / "annotated.mp4"))
+    assert int(made.get(cv2.CAP_PROP_FRAME_COUNT)) == len(lines)
 
 
 @pytest.mark.parametrize("content", [None, b"junk"])

@@ -10,10 +10,11 @@ import onnx
 import pytest
 from small_networks import BrightRectangle, contract, network, scene
 
-from detectnet.deploy.bundle import contract_of_onnx, read_contract, with_threshold
+from detectnet.deploy.bundle import contract_of_onnx, read_contract, with_best_threshold, with_threshold
 from detectnet.deploy.onnx_export import export, to_onnx
 from detectnet.deploy.runtime import Detector, OnnxNetwork, to_input
 from detectnet.errors import UserError
+from detectnet.files import write_json
 from detectnet.network.model import save_model
 
 WANTED = contract(320, 320, ("plate",))
@@ -87,6 +88,34 @@ def test_a_low_threshold_opens_every_gate(threshold, count):
 def test_a_threshold_is_positive(threshold):
     with pytest.raises(UserError, match="above 0"):
         with_threshold(WANTED, threshold)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"deployed": {"threshold": 0.7}, "results": [{"threshold": 0.2}]}, 0.7),
+        ({"results": [{"threshold": 0.2}, {"threshold": 0.4}]}, 0.2),
+    ],
+)
+def test_the_measured_threshold_is_sealed(tmp_path, metrics, expected):
+    write_json(tmp_path / "metrics.json", metrics)
+    sealed = with_best_threshold(WANTED, tmp_path / "metrics.json")
+    assert {one["dbscan_confidence_threshold"] for one in sealed.clustering.values()} == {expected}
+    assert sealed == with_threshold(WANTED, expected)
+
+
+def test_without_a_measured_threshold_the_spec_s_stays(tmp_path, caplog):
+    write_json(tmp_path / "metrics.json", {"deployed": {"threshold": None}, "results": []})
+    with caplog.at_level("WARNING", "detectnet"):
+        assert with_best_threshold(WANTED, tmp_path / "metrics.json") == WANTED
+    assert "no threshold was measured" in caplog.text
+
+
+@pytest.mark.parametrize("metrics", [{}, {"results": []}, {"results": [{}]}, []])
+def test_metrics_of_something_else_are_refused(tmp_path, metrics):
+    write_json(tmp_path / "metrics.json", metrics)
+    with pytest.raises(UserError, match=r"metrics.json.*says no threshold"):
+        with_best_threshold(WANTED, tmp_path / "metrics.json")
 
 
 def test_the_input_is_scaled_and_offset():

@@ -194,3 +194,26 @@ def test_detect_clips_after_clustering_in_inference_only():
     bbox[:, 0, 1] = (1.4, 0, 0.5, 1)  # 16.5 - 49 .. 34
     (box,) = detect(cov, bbox, contract, "tlt-infer")["plate"].boxes
     np.testing.assert_allclose(box, [0.0, 0.5, (35.5 + 34.0) / 2, 35.5], rtol=1e-6)
+
+
+def test_tao_evaluates_dbscan_from_the_nms_threshold_on_and_nms_above_that_of_dbscan():
+    settings = ClusterSettings(dbscan_confidence_threshold=0.75, nms_confidence_threshold=0.25)
+    assert settings.tao_least("tlt") == 0.25
+    assert 0.75 < settings.tao_least("nms") < 0.75 + 1e-9
+    only_nms = ClusterSettings(
+        clustering_algorithm="NMS", dbscan_confidence_threshold=0.75, nms_confidence_threshold=0.25
+    )
+    assert only_nms.tao_least("tlt") == settings.tao_least("nms")
+
+
+def test_uncut_settings_keep_what_both_thresholds_take_away():
+    boxes, coverage = np.array([[0.0, 0, 20, 20], [100, 100, 120, 120]]), np.array([0.9, 0.2])
+    settings = ClusterSettings(
+        dbscan_eps=0.2,
+        dbscan_min_coverage=0.05,
+        dbscan_confidence_threshold=0.5,
+        nms_confidence_threshold=0.5,
+    )
+    for mode in ("tlt", "nms"):
+        assert len(cluster(boxes, coverage, settings, mode)) == 1
+        assert cluster(boxes, coverage, settings.uncut(), mode).confidence.tolist() == [0.9, 0.2]

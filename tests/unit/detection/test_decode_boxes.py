@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectnet.contract import Contract
-from detectnet.detection.decode import decode, decode_batch
+from detectnet.detection.decode import decode
 from detectnet.errors import UserError
 
 WIDE = Contract(1248, 384, ("car",), {"car": {"coverage_threshold": 0.5}})
@@ -65,14 +65,6 @@ def test_order_of_cells_is_by_row_in_evaluation_and_by_column_in_inference():
 def test_boxes_that_are_not_finite_are_left_out():
     cells = [(0, 0, 0, 0.9, (0, 0, np.nan, 1)), (0, 1, 1, np.nan, (0, 0, 1, 1)), (0, 2, 2, 0.8, (0, 0, 1, 1))]
     np.testing.assert_allclose(decode(*tensors(WIDE, cells), WIDE).coverage, [0.8], rtol=1e-6)
-
-
-def test_a_batch_is_decoded_picture_by_picture():
-    one = tensors(WIDE, [(0, 5, 10, 0.9, (0.5, 0.4, 0.6, 0.7))])
-    none = tensors(WIDE, [])
-    found = decode_batch(np.stack([none[0], one[0]]), np.stack([none[1], one[1]]), WIDE)
-    assert [len(each.boxes) for each in found] == [0, 1]
-    np.testing.assert_allclose(found[1].boxes, [[143.0, 66.5, 181.5, 105.0]], rtol=1e-6)
 
 
 def test_outputs_of_another_network_are_refused_with_the_shapes():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectnet.detection.draw import OUTCOME_COLOURS, annotate, label_text
+from detectnet.detection.draw import OUTCOME_COLOURS, annotate
 
 RED = (200, 10, 10)
 
@@ -28,7 +28,7 @@ def test_a_box_is_outlined_where_it_is_and_the_picture_is_not_changed():
 def test_lines_and_letters_grow_with_the_picture_and_stay_in_it(size):
     width, height = size
     box = np.array([[0.6, 0.5, 0.7, 0.6]]) * [width, height, width, height]
-    made = annotate(np.zeros((height, width, 3), np.uint8), box, [label_text("plate", 0.934)], RED)
+    made = annotate(np.zeros((height, width, 3), np.uint8), box, ["plate 0.93"], RED)
     x1, y1, x2, _ = painted(made, RED)
     label = made[y1 : int(box[0, 1]) - 5, x1:x2]
     assert max(10, max(size) / 45) <= box[0, 1] - y1 <= max(20, max(size) / 25)

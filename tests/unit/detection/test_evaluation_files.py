@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from detectnet.contract import Contract
-from detectnet.detection.evaluation import PictureResult, evaluate
+from detectnet.detection.collecting import PictureResult
+from detectnet.detection.evaluation import evaluate
 from detectnet.errors import UserError
 from detectnet.spec.build import Builder
 from detectnet.spec.schema_detection import EVALUATION_CONFIG, POSTPROCESSING_CONFIG
@@ -238,10 +239,49 @@ def test_a_class_without_truth_has_no_value_and_counts_as_zero_for_tao_only(tmp_
     assert "no ground truth of the class 'truck'" in caplog.text
 
 
-def test_the_dbscan_threshold_of_the_spec_filters_before_scoring(tmp_path):
-    metrics = run(tmp_path, six(), more=NEUTRAL, clustering="dbscan_confidence_threshold: 0.65")
-    assert row(metrics)["mAP"] == pytest.approx(1 / 3)
-    assert row(metrics, "nms")["mAP"] == pytest.approx(0.5)
+@pytest.mark.parametrize("field", ["dbscan_confidence_threshold", "nms_confidence_threshold"])
+def test_the_thresholds_of_the_spec_cut_nothing_before_scoring(evaluated, metrics, tmp_path, field):
+    cut = run(tmp_path, six(), more=NEUTRAL, clustering=f"{field}: 0.65")
+    for clustering in ("tlt", "nms"):
+        assert row(cut, clustering) == row(metrics, clustering)
+    assert cut["deployed"] == metrics["deployed"]
+    for name in ("detections.csv", "ground_truth.csv", "pr_curve.csv"):
+        assert (tmp_path / name).read_bytes() == (evaluated / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("field", "filtered", "whole"),
+    [("nms_confidence_threshold", "tlt", "nms"), ("dbscan_confidence_threshold", "nms", "tlt")],
+)
+def test_tao_kinds_are_cut_at_the_threshold_of_the_other_algorithm(tmp_path, field, filtered, whole):
+    metrics = run(tmp_path, six(), more=NEUTRAL, clustering=f"{field}: 0.65")
+    # Left are hit .9, false .8, false .7 of three plates: one recall value, 1/3, at precision 1.
+    assert row(metrics, filtered, "tao-integrate")["mAP"] == 0.0
+    assert row(metrics, filtered, "tao-sample")["mAP"] == pytest.approx(4 / 11)
+    assert row(metrics, filtered, "tao-sample")["threshold"] == pytest.approx(0.9)
+    assert row(metrics, whole, "tao-integrate")["mAP"] == pytest.approx(1 / 3)
+
+
+def test_the_deployed_row_is_named_wherever_the_spec_overlap_stands(tmp_path):
+    metrics = run(tmp_path, six(), more=NEUTRAL, ious=(0.6,))
+    assert metrics["results"][0]["iou"] == pytest.approx(0.6)
+    deployed = metrics["deployed"]
+    assert (deployed["clustering"], deployed["ap"], deployed["iou"]) == ("tlt", "correct", 0.5)
+    assert deployed["threshold"] == pytest.approx(0.6)
+    assert (deployed["precision"], deployed["recall"]) == (pytest.approx(0.5), pytest.approx(2 / 3))
+    assert deployed["false_alarms_per_image"] == pytest.approx(0.5)
+    assert deployed["f1"] == pytest.approx(4 / 7)
+    assert set(deployed) <= set(row(metrics))
+
+
+@pytest.mark.parametrize("truth_name", ["plate", "Plate"])
+@pytest.mark.parametrize("key", ["plate", "Plate"])
+def test_a_class_with_capitals_is_scored(tmp_path, key, truth_name):
+    box = (32, 32, 96, 64)
+    predictions = Timed([picture("a", [box], [(0, 0.9, box)], truth_name=truth_name)])
+    metrics = evaluate(predictions, Contract(SIZE, SIZE, ("Plate",)), *settings((key,)), "train", tmp_path)
+    assert row(metrics)["AP"] == {"Plate": 1.0}
+    assert metrics["objects"] == 1
 
 
 def test_pictures_without_any_detection_or_truth(tmp_path, caplog):
@@ -255,7 +295,7 @@ def test_pictures_without_any_detection_or_truth(tmp_path, caplog):
 
 
 def test_what_leads_to_a_silent_zero_is_said(tmp_path, caplog):
-    lone = "dbscan_confidence_threshold: 5.0"
+    lone = "minimum_bounding_box_height: 300"
     broken = six()
     broken[3].bbox[0, 0, 0] = np.inf
     with caplog.at_level(logging.WARNING, logger="detectnet"):

@@ -1,11 +1,17 @@
 """Checkpoints: kept, dropped, and never half."""
 
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from detectnet.network.checkpoints import Checkpoints, State
+from detectnet.errors import UserError
+from detectnet.network.checkpoints import Checkpoints, State, only_trainer
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 
 
 def arrays(value):
@@ -62,5 +68,40 @@ def test_another_spec_starts_afresh_says_so_and_leaves_the_old_ones(store, tmp_p
     with caplog.at_level(logging.INFO, logger="detectnet"):
         other = Checkpoints(tmp_path, "b" * 64)
     assert "Starting afresh" in caplog.text
+    assert "changed code" in caplog.text
     assert other.restore() is None
     assert store.restore()[1].step == 1
+
+
+def test_clearing_removes_these_checkpoints_and_no_others(store, tmp_path):
+    other = Checkpoints(tmp_path, "b" * 64)
+    for one in (store, other):
+        one.save(arrays(1), State(step=1))
+        one.save_best(arrays(1), State(step=1))
+    store.clear()
+    store.clear()
+    assert store.restore() is None
+    assert store.restore_best() is None
+    assert other.restore()[1].step == 1
+
+
+def test_the_folder_is_free_again_when_its_trainer_is_killed(tmp_path):
+    folder = tmp_path / "checkpoints"
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from detectnet.network.checkpoints import only_trainer\n"
+        "with only_trainer(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True, cwd=SCRIPTS
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"process {holder.pid} ") as caught, only_trainer(folder):
+            pytest.fail("two trainers at once")
+        assert str(tmp_path) in str(caught.value)
+    finally:
+        holder.kill()
+        holder.communicate()
+    with only_trainer(folder):
+        assert "process" in (folder / "lock").read_text()

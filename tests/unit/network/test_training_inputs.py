@@ -8,8 +8,17 @@ import pytest
 import record_files
 import tensorflow as tf
 
+from detectnet import spec
 from detectnet.errors import UserError
-from detectnet.network.inputs import Feed, InputSettings, SampleOrder, plain_feed, to_network, training_feed
+from detectnet.network.inputs import (
+    Feed,
+    InputSettings,
+    SampleOrder,
+    losses_of,
+    plain_feed,
+    to_network,
+    training_feed,
+)
 from detectnet.network.predict import records_of
 from detectnet.network.records import Frame, Records, index_records
 
@@ -198,3 +207,44 @@ def test_the_digest_changes_with_a_label_or_a_pixel(tmp_path):
         data = record_files.example("images/a", [box], ["plate"], record_files.encoded(made))
         digests.add(index_records([write_one(tmp_path, data)], ["plate"], MAPPING).digest)
     assert len(digests) == 3
+
+
+BOXES = [(10, 10, 60, 30), (100, 10, 130, 30), (90, 10, 140, 30), (10, 10, 14, 12), (100, 100, 104, 102)]
+LARGER = {False: (1, 2, 2), True: (0, 0, 2)}
+
+
+@pytest.mark.parametrize("resize", [False, True])
+def test_what_does_not_fit_the_network_is_counted_and_said(tmp_path, caplog, resize):
+    """A picture of 144 x 144 for a network of 96 x 96, boxes of at least 8 x 4: worked out by hand."""
+    picture = record_files.encoded(np.zeros((144, 144, 3), np.uint8))
+    data = record_files.example("images/large", BOXES, ["plate"] * len(BOXES), picture, size=144)
+    text = record_files.experiment().to_text()
+    words = "min_bbox_width: 8 min_bbox_height: 4" + " enable_auto_resize: true" * resize
+    experiment = spec.parse(text.replace("preprocessing {", "preprocessing { " + words), "experiment")
+    with caplog.at_level("WARNING", logger="detectnet"):
+        records = records_of(experiment, [write_one(tmp_path, data)])
+    lost = losses_of(records, InputSettings.from_spec(experiment))
+    # uncut, the third box leaves a strip 6 pixels wide: it is lost outside as well
+    assert (lost.cut, lost.outside, lost.small) == LARGER[resize]
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1 + (not resize)
+    assert "2 of 5 boxes are smaller than 8 x 4" in said[-1]
+    assert "min_bbox_width" in said[-1]
+    if not resize:
+        assert "1 of 1 pictures are larger than the network's 96 x 96" in said[0]
+        assert "2 of 5 boxes lie outside" in said[0]
+        assert "enable_auto_resize" in said[0]
+
+
+def test_nothing_is_said_when_everything_fits(shards, caplog):
+    with caplog.at_level("WARNING", logger="detectnet"):
+        records_of(record_files.experiment(), shards)
+    assert not caplog.records
+
+
+def test_boxes_outside_a_picture_that_fits_are_the_labels_fault(tmp_path, caplog):
+    picture = record_files.encoded(np.zeros((96, 96, 3), np.uint8))
+    data = record_files.example("images/a", [(1, 1, 30, 20), (-40, 1, -10, 20)], ["plate"] * 2, picture)
+    with caplog.at_level("WARNING", logger="detectnet"):
+        records_of(record_files.experiment(), [write_one(tmp_path, data)])
+    assert "1 of 2 boxes lie outside their pictures" in caplog.text

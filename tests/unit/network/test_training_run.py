@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,11 @@ import pandas as pd
 import pytest
 import record_files
 
-from detectnet.detection.evaluation import PictureResult
+from detectnet.detection.collecting import PictureResult
 from detectnet.errors import UserError
+from detectnet.imports import files_used
+from detectnet.network import plan
+from detectnet.network.checkpoints import only_trainer
 from detectnet.network.model import load_model
 from detectnet.network.predict import predict_keras
 from detectnet.network.step import adam
@@ -61,11 +65,13 @@ def crash_at(monkeypatch, step, action):
 
 
 def test_outputs_are_complete_and_say_how_they_were_made(whole):
-    assert {path.name for path in whole.iterdir()} == {*OUTPUTS, "status.jsonl", "checkpoints", "events"}
+    assert {path.name for path in whole.iterdir()} == {*OUTPUTS, "checkpoints", "events"}
     provenance = json.loads((whole / "provenance.json").read_text())
     assert provenance["records"]["training"]["pictures"] == 18
     assert provenance["seed"] == 7
     assert provenance["steps"] == 15
+    assert provenance["threads"] == 2
+    assert provenance["pictures_per_second"] > 0
     history = pd.read_csv(whole / "history.csv")
     assert history["epoch"].tolist() == [1, 2, 3]
     assert history["step"].tolist() == [5, 10, 15]
@@ -105,7 +111,8 @@ def test_a_crash_and_a_second_start_equal_an_undisturbed_training(whole, shards,
         crash_at(patch, step, crash)
         train(experiment, [shards[0]], [shards[1]], tmp_path)
     assert not (tmp_path / "model.keras").exists()
-    assert "FAILURE" in (tmp_path / "status.jsonl").read_text().splitlines()[-1]
+    assert "FAILURE" in (tmp_path / "running.jsonl").read_text().splitlines()[-1]
+    assert not (tmp_path / "status.jsonl").exists()
     train(experiment, [shards[0]], [shards[1]], tmp_path)
     assert_same_result(whole, tmp_path)
 
@@ -118,8 +125,80 @@ def test_a_signal_saves_and_stops_and_the_next_start_goes_on(whole, shards, tmp_
     assert stopped.value.code == 128 + number
     assert [path.name for path in sorted(tmp_path.glob("checkpoints/*/step-*"))][-1] == "step-000000007.npz"
     assert not (tmp_path / "provenance.json").exists()
+    assert not (tmp_path / "status.jsonl").exists()
     train(record_files.experiment(), [shards[0]], [shards[1]], tmp_path)
     assert_same_result(whole, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "status.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in lines] == [
+        "STARTED",
+        "RUNNING",
+        "STOPPED",
+        "STARTED",
+        "RUNNING",
+        "RUNNING",
+        "SUCCESS",
+    ]
+    assert signal.Signals(number).name in lines[2]["message"]
+    assert lines[4]["message"] == "epoch 2 of 3"
+    assert not (tmp_path / "running.jsonl").exists()
+
+
+def test_a_fresh_start_that_is_stopped_does_not_go_on_from_the_old_checkpoints(
+    shards, tmp_path, monkeypatch, caplog
+):
+    experiment = record_files.experiment(epochs="1")
+    train(experiment, [shards[0]], [], tmp_path)
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        crash_at(patch, 0, stop)
+        train(experiment, [shards[0]], [], tmp_path, resume=False)
+    assert not list(tmp_path.glob("checkpoints/*/*.npz"))
+    made = []
+    crash_at(monkeypatch, 0, lambda: made.append("first step"))
+    train(experiment, [shards[0]], [], tmp_path)
+    assert made == ["first step"]
+
+
+def test_nothing_measured_is_null_and_not_zero(shards, tmp_path):
+    """Three steps are warm-up, so a training of as many has timed nothing."""
+    train(record_files.experiment(epochs="1", batch="6"), [shards[0]], [], tmp_path, threads=1)
+    provenance = json.loads((tmp_path / "provenance.json").read_text())
+    assert provenance["steps"] == 3
+    assert provenance["pictures_per_second"] is None
+    assert provenance["threads"] == 1
+
+
+def test_a_second_trainer_is_refused_and_leaves_the_first_ones_log_alone(shards, tmp_path):
+    (tmp_path / "running.jsonl").write_text("first\n")
+    with only_trainer(tmp_path / "checkpoints"), pytest.raises(UserError, match="still running") as caught:
+        train(record_files.experiment(), [shards[0]], [], tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "Wait for it" in str(caught.value)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["checkpoints", "running.jsonl"]
+    assert (tmp_path / "running.jsonl").read_text() == "first\n"
+
+
+def test_only_code_that_trains_decides_whether_to_go_on(monkeypatch, tmp_path):
+    scripts = shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    network = scripts / "detectnet/network"
+    monkeypatch.setattr(plan, "__file__", str(network / "plan.py"))
+
+    def code_after_change(path):
+        with path.open("a") as handle:
+            handle.write("# changed\n")
+        files_used.cache_clear()
+        return plan._code()
+
+    before = plan._code()
+    assert code_after_change(network / "pruning.py") == before
+    assert code_after_change(scripts / "detectnet/logs.py") == before
+    for decisive in (network / "loss.py", scripts / "detectnet/detection/cluster.py"):
+        after = code_after_change(decisive)
+        assert after != before
+        before = after
 
 
 def test_a_changed_spec_does_not_go_on_from_old_checkpoints(whole, shards, tmp_path, monkeypatch):

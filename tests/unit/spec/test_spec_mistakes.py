@@ -95,6 +95,13 @@ PLANTED = [
         "hflip_probability: 0.5", "hflip_probability: nan", "hflip_probability", ["[0, 1]"], id="nan"
     ),
     pytest.param("soft_start: 0.1", "soft_start: 0.9", "soft_start", ["annealing"], id="soft-start-late"),
+    pytest.param(
+        "dbscan_eps: 0.15",
+        "dbscan_eps: 0.15 clustering_algorithm: HYBRID",
+        "postprocessing_config.target_class_config[plate].clustering_config.clustering_algorithm",
+        ["DBSCAN, NMS", "inference spec"],
+        id="hybrid",
+    ),
     pytest.param("zoom_min: 1.0", "zoom_min: 2.0", "zoom_min", ["zoom_max"], id="zoom"),
     pytest.param(
         "min_learning_rate: 5e-06", "min_learning_rate: 1", "min_learning_rate", ["max_"], id="rates"
@@ -240,7 +247,6 @@ def test_early_stopping_is_refused(experiment, line_of):
             "",
             "kitti_config.root_directory_path",
         ),
-        ('"random"', '"sequence"', "kitti_config.kitti_sequence_to_frames_file"),
     ],
 )
 def test_mistakes_of_a_conversion_spec(dataset, good, bad, path):
@@ -274,3 +280,13 @@ def test_cluster_params_mistakes(cluster_params, line_of):
     assert (found.path, found.line) == ("dbscan_eps[plate]", line_of(text, "dbscan_eps"))
     text = cluster_params.replace("confidence_th", "confidence_thr")
     assert "'confidence_th'" in only(text, "cluster_params").remedy
+
+
+def test_only_a_distance_in_pixels_may_exceed_one(cluster_params, line_of):
+    far = cluster_params.replace('"plate": 0.3', '"plate": 7.8')
+    spec = parse(far.replace('"IOU"', '"MSE"'), "cluster_params")
+    assert (spec.dbscan_criterion, spec.dbscan_eps["plate"]) == ("MSE", 7.8)
+    found = only(far, "cluster_params")
+    assert (found.path, found.line) == ("dbscan_eps[plate]", line_of(far, "dbscan_eps"))
+    assert found.allowed == "a number in [0, 1]"
+    assert "IOU, MSE" in only(cluster_params.replace('"IOU"', '"L2"'), "cluster_params").allowed

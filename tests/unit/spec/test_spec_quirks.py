@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detectnet.spec import clustering_of, notes_of, parse
+from detectnet.spec import clustering_of, mode_of, notes_of, parse, shards_of, share_of
 
 
 def note(message, path: str):
@@ -174,10 +174,10 @@ def test_spellings_of_booleans(experiment, word, value):
 
 
 @pytest.mark.parametrize(
-    ("word", "name"), [("DBSCAN", "DBSCAN"), ("1", "NMS"), ("2", "HYBRID"), ("NMS", "NMS")]
+    ("word", "name"), [("DBSCAN", "DBSCAN"), ("1", "NMS"), ("2", "HYBRID"), ("HYBRID", "HYBRID")]
 )
-def test_enums_by_name_or_number(experiment, word, name):
-    text = experiment.replace("dbscan_eps: 0.15", f"dbscan_eps: 0.15 clustering_algorithm: {word}")
+def test_enums_by_name_or_number(inference, word, name):
+    text = inference.replace("dbscan_eps: 0.3", f"dbscan_eps: 0.3 clustering_algorithm: {word}")
     assert clustering_of(parse(text))["plate"]["clustering_algorithm"] == name
 
 
@@ -251,3 +251,49 @@ def test_cluster_params(cluster_params):
         "x": 0,
     }
     assert (found["car"]["dbscan_eps"], found["car"]["dbscan_confidence_threshold"]) == (0.15, 0.0)
+
+
+def test_paths_that_the_workflow_replaces_are_noted_but_have_an_effect_by_hand(experiment, dataset, line_of):
+    found = {one.path: one for one in notes_of(parse(dataset)) if one.replaced}
+    names = ["root_directory_path", "image_dir_name", "label_dir_name", "image_extension"]
+    assert list(found) == [f"kitti_config.{name}" for name in names]
+    assert [one.line for one in found.values()] == [line_of(dataset, name) for name in names]
+    assert not any(one.no_effect or "no effect" in one.text for one in found.values())
+    noted = note(parse(experiment), "dataset_config.data_sources[0].tfrecords_path")
+    assert noted.replaced and "results/<run>/tfrecords" in noted.text
+
+
+@pytest.mark.parametrize("load_graph", [True, False])
+def test_only_a_loaded_graph_replaces_the_pretrained_file(experiment, load_graph):
+    given = f'  num_layers: 18\n  load_graph: {load_graph}\n  pretrained_model_file: "/w/p.hdf5"\n'
+    spec = parse(experiment.replace("  num_layers: 18\n", given))
+    found = [one for one in notes_of(spec) if one.path == "model_config.pretrained_model_file"]
+    assert [one.replaced for one in found] == [True] * load_graph
+
+
+def test_without_a_validation_fold_the_rules_validate_all_the_same(experiment):
+    spec = parse(experiment.replace("  validation_fold: 0\n", ""))
+    assert "fold 0 all the same" in note(spec, "dataset_config").text
+
+
+def test_sequences_come_from_the_manifest(dataset):
+    text = dataset.replace('"random"', '"sequence"')
+    assert mode_of(parse(text)) == "sequence"
+    listed = text.replace("val_split", 'kitti_sequence_to_frames_file: "/w/map.csv" val_split')
+    found = note(parse(listed), "kitti_config.kitti_sequence_to_frames_file")
+    assert found.no_effect and "manifest" in found.text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shards"), [("", (0, 0)), ("num_shards: 4", (4, 4)), ("num_shards: [2, 16]", (2, 16))]
+)
+def test_shards_and_share_of_a_coco_spec(numbers, shards):
+    names = 'img_dir_names: ["val", "train"] annotation_files: ["val.json", "train.json"]'
+    spec = parse(f'coco_config {{ root_directory_path: "/c" {names} {numbers} }}', "dataset")
+    assert (shards_of(spec), share_of(spec), mode_of(spec)) == (shards, 0.0, "grouped")
+    assert "fold: validation" in note(spec, "coco_config").text
+
+
+def test_shards_and_share_of_a_kitti_spec(dataset):
+    spec = parse(dataset)
+    assert (shards_of(spec), share_of(spec), mode_of(spec)) == ((10, 10), 14.0, "random")
