@@ -9,8 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detectnet.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PathLike = str | os.PathLike[str]
 
@@ -52,6 +56,12 @@ def write_text(path: PathLike, text: str) -> None:
 def write_json(path: PathLike, content: object) -> None:
     """Write JSON atomically: keys sorted, two spaces, a final newline; NaN is refused."""
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_csv(path: PathLike, frame: pd.DataFrame) -> None:
+    """Write a table atomically as CSV: UTF-8, a header, no index, lines end in a line feed."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def read_json(path: PathLike) -> dict:

@@ -70,10 +70,13 @@ def _within(left: np.ndarray, right: np.ndarray, threshold: int) -> tuple[np.nda
     """Indices (i, j) of all pairs of ``left`` and ``right`` at most ``threshold`` bits apart.
 
     Hashes that differ in at most t bits agree wholly in one of t + 1 bands of bits, so only pictures
-    that share a band are compared: a hundredth of all pairs, and none is missed.
+    that share a band are compared and no pair is missed. Of evenly spread hashes that is the sum of
+    2^-b over the bands of b bits: a fifth of all pairs at 10 bits, a fourteenth at 8. Where ``right`` is
+    ``left`` itself each pair is compared once per band and given once, with i < j.
     """
     if not 0 <= threshold < HASH_BITS:
         raise UserError(f"threshold {threshold} bits", allowed=f"0 to {HASH_BITS - 1}")
+    same = right is left
     codes = [np.empty(0, dtype=np.int64)]
     for bits in np.array_split(np.arange(HASH_BITS, dtype=np.uint64), threshold + 1):
         mask = _ALL_BITS >> np.uint64(HASH_BITS - len(bits))
@@ -83,10 +86,10 @@ def _within(left: np.ndarray, right: np.ndarray, threshold: int) -> tuple[np.nda
             rows = order_left[_span(keys_left[order_left], key)]
             columns = order_right[_span(keys_right[order_right], key)]
             for start in range(0, len(rows), _BLOCK):
-                block = rows[start : start + _BLOCK]
-                near = np.bitwise_count(left[block, None] ^ right[None, columns]) <= threshold
-                a, b = np.nonzero(near)
-                codes.append(block[a] * len(right) + columns[b])
+                block, others = rows[start : start + _BLOCK], columns[start if same else 0 :]
+                near = np.bitwise_count(left[block, None] ^ right[None, others]) <= threshold
+                a, b = np.nonzero(np.triu(near, 1) if same else near)
+                codes.append(block[a] * len(right) + others[b])
     return np.divmod(np.unique(np.concatenate(codes)), max(len(right), 1))
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from detectnet.errors import UserError, did_you_mean
-from detectnet.files import PathLike, atomic_path
+from detectnet.files import PathLike, write_csv
 
 COLUMNS = ("image", "label", "width", "height", "sha256", "phash", "group", "source", "boxes")
 NUMBERS = ("width", "height", "boxes")
@@ -46,8 +44,7 @@ def write(path: PathLike, frame: pd.DataFrame) -> None:
     twice = rows["image"][rows["image"].duplicated()]
     if len(twice):
         raise UserError(f"the picture {twice.iloc[0]!r} appears twice", where=path)
-    with atomic_path(Path(path)) as temporary:
-        rows.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    write_csv(path, rows)
 
 
 def _check(frame: pd.DataFrame, path: PathLike) -> None:

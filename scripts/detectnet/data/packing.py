@@ -18,7 +18,7 @@ from detectnet.data.samples import Picture, modified
 from detectnet.data.tfrecord import example, read_records, write_shard
 from detectnet.data.workers import every
 from detectnet.errors import UserError
-from detectnet.files import PathLike, atomic_path, sha256, write_json
+from detectnet.files import PathLike, sha256, write_csv, write_json
 from detectnet.logs import log
 
 if TYPE_CHECKING:
@@ -212,8 +212,7 @@ def _listed(shards: list[Shard], out_dir: Path, source: str, workers: int | None
     _remove_others(shards, out_dir, source)
     found = list(every(_described, shards, workers=workers, what="checking", unit="shards", chunk=1))
     made = pd.DataFrame([row for row, _ in found], columns=list(COLUMNS))
-    with atomic_path(out_dir / f"{source}.manifest.csv") as temporary:
-        made.to_csv(temporary, index=False, lineterminator="\n")
+    write_csv(out_dir / f"{source}.manifest.csv", made)
     pictures = sorted({picture for shard in shards for picture in shard.pictures}, key=_frame_id)
     rejected: dict[str, list[int]] = {}
     for one in every(_rejected, pictures, workers=workers, what="checking labels", chunk=256):

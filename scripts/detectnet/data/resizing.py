@@ -13,14 +13,14 @@ import pandas as pd
 from PIL import Image
 
 from detectnet.data import boxes as box_math
-from detectnet.data import kitti, manifest, pictures
+from detectnet.data import dropped, kitti, manifest, pictures
+from detectnet.data.dropped import Drop
 from detectnet.data.letterbox import Letterbox, letterbox
 from detectnet.data.workers import every
 from detectnet.errors import UserError
-from detectnet.files import PathLike, atomic_path, sha256
+from detectnet.files import PathLike, sha256, write_csv
 from detectnet.logs import log
 
-DROPPED_COLUMNS = ("file", "line", "reason", "detail")
 MIRRORED = "mirrored.csv"
 HASHED_SIDE = 256
 UNREADABLE = "picture or label file cannot be read"
@@ -41,7 +41,7 @@ class _Task:
 class _Done:
     row: dict | None
     mirrored: str
-    dropped: list[dict]
+    dropped: list[Drop]
 
 
 def letterbox_source(
@@ -76,21 +76,21 @@ def letterbox_source(
         for row in rows.to_dict("records")
     ]
     done = list(every(_resize, tasks, workers=workers, what=f"resizing {out.name}"))
-    dropped = [entry for one in done for entry in one.dropped]
+    drops = [drop for one in done for drop in one.dropped]
     kept = [one for one in done if one.row is not None]
     if tasks and not kept:
         raise UserError(
             "not one picture could be read",
             where=kitti_manifest,
-            remedy=f"The first: {dropped[0]['detail']}.",
+            remedy=f"The first: {drops[0].detail}.",
         )
-    _write_table(out / "dropped.csv", pd.DataFrame(dropped, columns=list(DROPPED_COLUMNS)))
+    dropped.write(out / "dropped.csv", drops)
     hashes = [{"image": one.row["image"], "phash": one.mirrored} for one in kept]
-    _write_table(out / MIRRORED, pd.DataFrame(hashes, columns=["image", "phash"]).sort_values("image"))
+    write_csv(out / MIRRORED, pd.DataFrame(hashes, columns=["image", "phash"]).sort_values("image"))
     made = pd.DataFrame([one.row for one in kept], columns=list(manifest.COLUMNS))
     _remove_strangers(out, {*made["image"], *made["label"]})
     manifest.write(out / "manifest.csv", made)
-    _say(out, len(tasks), len(kept), dropped)
+    _say(out, len(tasks), len(kept), drops)
     return made
 
 
@@ -118,9 +118,9 @@ def _resize(task: _Task) -> _Done:
         rgb = pictures.load(task.picture)
         labels = kitti.read_labels(task.labels)
     except UserError as error:
-        return _Done(None, "", [_dropped(task.row["image"], "", UNREADABLE, error.what)])
+        return _Done(None, "", [Drop(task.row["image"], "", UNREADABLE, error.what)])
     padded, geometry = letterbox(rgb, task.net_width, task.net_height)
-    moved, dropped = _move(task, labels, geometry)
+    moved, drops = _move(task, labels, geometry)
     stem = Path(task.row["image"]).stem
     image, label = f"images/{stem}.jpg", f"labels/{stem}.txt"
     pictures.save_jpeg(task.out_dir / image, padded)
@@ -133,12 +133,12 @@ def _resize(task: _Task) -> _Done:
         "sha256": sha256(task.out_dir / image),
         "boxes": len(moved),
     }
-    return _Done(task.row | made, _mirrored_hash(rgb), dropped)
+    return _Done(task.row | made, _mirrored_hash(rgb), drops)
 
 
 def _move(
     task: _Task, labels: list[kitti.Label], geometry: Letterbox
-) -> tuple[list[kitti.Label], list[dict]]:
+) -> tuple[list[kitti.Label], list[Drop]]:
     if not labels:
         return [], []
     scaled = geometry.forward(np.array([label.box for label in labels], dtype=np.float64))
@@ -150,17 +150,13 @@ def _move(
         if keep
     ]
     return moved, [
-        _dropped(task.row["label"], index + 1, TOO_SMALL, _named(labels[index]))
+        Drop(task.row["label"], index + 1, TOO_SMALL, _named(labels[index]))
         for index in np.flatnonzero(~large).tolist()
     ]
 
 
 def _named(label: kitti.Label) -> str:
     return " ".join([label.name, *(f"{value:g}" for value in label.box)])
-
-
-def _dropped(file: str, line: int | str, reason: str, detail: str) -> dict:
-    return {"file": file, "line": line, "reason": reason, "detail": detail}
 
 
 def _mirrored_hash(rgb: np.ndarray) -> str:
@@ -202,18 +198,13 @@ def _remove_strangers(out: Path, names: set[str]) -> None:
                 path.unlink()
 
 
-def _write_table(path: Path, frame: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def _say(out: Path, wanted: int, kept: int, dropped: list[dict]) -> None:
+def _say(out: Path, wanted: int, kept: int, drops: list[Drop]) -> None:
     log.info("%s: resized %d of %d pictures", out.name, kept, wanted)
-    for entry in [entry for entry in dropped if entry["reason"] == UNREADABLE][:10]:
-        log.warning("%s: left out %s: %s", out.name, entry["file"], entry["detail"])
-    if dropped:
+    for drop in [drop for drop in drops if drop.reason == UNREADABLE][:10]:
+        log.warning("%s: left out %s: %s", out.name, drop.file, drop.detail)
+    if drops:
         pictures_lost = wanted - kept
-        boxes_lost = len(dropped) - pictures_lost
+        boxes_lost = len(drops) - pictures_lost
         log.warning(
             "%s: left out %d pictures and %d boxes, all in dropped.csv", out.name, pictures_lost, boxes_lost
         )

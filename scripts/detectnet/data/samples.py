@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ def modified(pictures: list[Picture], config: Message) -> list[Picture]:
     outnumbers the ``dominant_target_classes`` of the picture by more than its
     ``minimum_target_class_imbalance`` (1.0 where none is given) the picture comes ``num_duplicates``
     times more. After ``max_training_samples`` (0: no limit) it ends. ``source_to_target_class_mapping``
-    renames classes for these rules only.
+    renames classes for these rules only. Class names match in any case, like those of label files.
     """
     limit = config.max_training_samples or None
     if not config.filter_samples_containing_only and not config.num_duplicates:
@@ -41,10 +41,10 @@ def modified(pictures: list[Picture], config: Message) -> list[Picture]:
 
 
 def _copies(picture: Picture, config: Message) -> Iterator[Picture]:
-    renamed = {key.lower(): value for key, value in config.source_to_target_class_mapping.items()}
+    renamed = {key.lower(): value.lower() for key, value in config.source_to_target_class_mapping.items()}
     names = (label.name for label in kitti.read_labels(picture.label))
     counts = Counter(renamed.get(name, name) for name in names)
-    if counts and set(counts) <= set(config.filter_samples_containing_only):
+    if counts and set(counts) <= _lower(config.filter_samples_containing_only):
         return
     yield picture
     if _is_rare(counts, config):
@@ -52,9 +52,13 @@ def _copies(picture: Picture, config: Message) -> Iterator[Picture]:
 
 
 def _is_rare(counts: Counter, config: Message) -> bool:
-    dominant = set(config.dominant_target_classes)
+    dominant = _lower(config.dominant_target_classes)
     common = sum(counts[name] for name in dominant)
-    ratios = config.minimum_target_class_imbalance
+    ratios = {name.lower(): ratio for name, ratio in config.minimum_target_class_imbalance.items()}
     return bool(dominant) and any(
         count > ratios.get(name, 1.0) * common for name, count in counts.items() if name not in dominant
     )
+
+
+def _lower(names: Iterable[str]) -> set[str]:
+    return {name.lower() for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from detectnet.data.folds import (
 from detectnet.data.resizing import read_mirrored
 from detectnet.data.shares import deal
 from detectnet.errors import UserError, did_you_mean
-from detectnet.files import PathLike, atomic_path
+from detectnet.files import PathLike, write_csv
 from detectnet.logs import log
 
 LINK_COLUMNS = ("source", "image", "fold", "linked_source", "linked_image", "linked_fold", "by", "bits")
@@ -86,8 +86,8 @@ def split(
         if previous is not None:
             log.warning("partition_mode %r does not keep old folds: %s is not used", mode, previous)
     made = pictures[["image", "source"]].assign(group=names[group], fold=folds)
-    _write(out, made, COLUMNS)
-    _write(Path(out).with_name("split_links.csv"), _link_table(made, links, group, old), LINK_COLUMNS)
+    write_csv(out, made[list(COLUMNS)])
+    write_csv(Path(out).with_name("split_links.csv"), _link_table(made, links, group, old))
     _say(made, pictures, shares, fixed, mode)
     return made
 
@@ -119,7 +119,7 @@ def freeze(
             remedy="Give the manifests that the split was made from.",
         )
     made = merged[list(FROZEN_COLUMNS)].sort_values(["source", "image"])
-    _write(out, made, FROZEN_COLUMNS)
+    write_csv(out, made)
     return made
 
 
@@ -192,9 +192,9 @@ def _links(pictures: pd.DataFrame, threshold: int) -> pd.DataFrame:
     near = duplicates.near_pairs(plain, turned, threshold)
     looks = pd.DataFrame(near, columns=["i", "j", "bits", "by"])
     looks["by"] = looks["by"].map({0: "near-duplicate", 1: "mirrored near-duplicate"})
-    frames = pictures[pictures["group"] != ""]
-    first = frames.groupby(["source", "group"])["image"].transform(lambda images: images.index[0])
-    videos = pd.DataFrame({"i": first, "j": frames.index, "bits": -1, "by": "video"})
+    frames = pictures[pictures["group"] != ""].reset_index(names="row")
+    first = frames.groupby(["source", "group"])["row"].transform("first")
+    videos = pd.DataFrame({"i": first, "j": frames["row"], "bits": -1, "by": "video"})
     return pd.concat([looks, videos[videos["i"] != videos["j"]]], ignore_index=True)
 
 
@@ -241,8 +241,11 @@ def _previous_folds(pictures: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
     found = sum(fold != "" for fold in folds)
     log.info(
         "%d of %d pictures keep their fold, %d of them with another name or other bytes; the list has %d",
-        found, len(folds), renamed, len(rows),
-    )  # fmt: skip
+        found,
+        len(folds),
+        renamed,
+        len(rows),
+    )
     return np.array(folds, dtype=object)
 
 
@@ -315,8 +318,10 @@ def _link_table(made: pd.DataFrame, links: pd.DataFrame, group: np.ndarray, old:
     if len(table):
         log.warning(
             "%d groups join old training and old validation pictures; %d validation pictures leave the "
-            "evaluation, their links are in split_links.csv", int(torn.sum()), excluded,
-        )  # fmt: skip
+            "evaluation, their links are in split_links.csv",
+            int(torn.sum()),
+            excluded,
+        )
     return table[list(LINK_COLUMNS)].sort_values(list(LINK_COLUMNS))
 
 
@@ -353,11 +358,8 @@ def _warn_of_leaks(made: pd.DataFrame) -> None:
     if len(leaking):
         log.warning(
             "this split leaks: %d of %d validation pictures have a near-duplicate or a frame of their video "
-            "in training (%d groups); partition_mode 'grouped' would not", len(leaking),
-            int((used["fold"] == VALIDATION).sum()), leaking["group"].nunique(),
-        )  # fmt: skip
-
-
-def _write(path: PathLike, frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    with atomic_path(path) as temporary:
-        frame[list(columns)].to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+            "in training (%d groups); partition_mode 'grouped' would not",
+            len(leaking),
+            int((used["fold"] == VALIDATION).sum()),
+            leaking["group"].nunique(),
+        )

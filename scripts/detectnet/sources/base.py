@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from detectnet.data.dropped import Drop
 from detectnet.data.pictures import SUFFIXES
 from detectnet.errors import UserError, did_you_mean
 
 Box = tuple[float, float, float, float]
+SECOND = "second annotation of a picture"
 COMMON_OPTIONS = ("images", "annotations", "ignore_size")
 
 
@@ -43,16 +45,6 @@ class Annotated:
     size: tuple[int, int] | None = None
     relative: bool = False
     labelled: bool = True
-
-
-@dataclass(frozen=True)
-class Drop:
-    """Something left out: the file, the line or number of the object in it ("" for the whole file)."""
-
-    file: str
-    line: int | str
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True)
@@ -203,7 +195,7 @@ class _Matching:
         self, target: PurePosixPath, place: str, parsed: Parsed, ignore_size: bool
     ) -> Iterator[Found]:
         if target in self.taken:
-            yield Drop(place, "", "second annotation of a picture", printable(target))
+            yield Drop(place, "", SECOND, printable(target))
             return
         self.taken.add(target)
         yield from (Drop(place, line, reason, detail) for line, reason, detail in parsed.problems)

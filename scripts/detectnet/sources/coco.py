@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from detectnet.data.dropped import Drop
 from detectnet.data.pictures import SUFFIXES
 from detectnet.errors import UserError
 from detectnet.sources.base import (
     Annotated,
     Box,
-    Drop,
     Found,
     Object,
     check_options,

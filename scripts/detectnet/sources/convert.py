@@ -5,22 +5,21 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from detectnet.data import manifest
+from detectnet.data import dropped, manifest
+from detectnet.data.dropped import Drop
 from detectnet.data.workers import every
 from detectnet.errors import UserError, did_you_mean
-from detectnet.files import atomic_path
 from detectnet.logs import log
 from detectnet.sources.adapters import adapter
-from detectnet.sources.base import Annotated, Drop, Found, printable
+from detectnet.sources.base import SECOND, Annotated, Found, printable
 from detectnet.sources.naming import check_pattern, group_of, unique_stems
 from detectnet.sources.standardise import EVERY_CLASS, Job, Outcome, Setting, standardise
-
-DROPPED_COLUMNS = ("file", "line", "reason", "detail")
 
 
 def convert(
@@ -83,13 +82,7 @@ def _jobs(declaration: dict, raw_dir: Path) -> tuple[list[Job], list[Drop]]:
     pattern = declaration.get("video_pattern")
     check_pattern(pattern)
     found: Iterable[Found] = adapter(declaration["adapter"])(raw_dir, declaration.get("options", {}))
-    annotated: dict[str, Annotated] = {}
-    drops: list[Drop] = []
-    for one in found:
-        if isinstance(one, Drop):
-            drops.append(one)
-        else:
-            annotated[one.picture] = one
+    annotated, drops = _sorted(found)
     stems = unique_stems(annotated)
     jobs = [
         Job(annotated[name], stems[name], group_of(name, stems[name], pattern)) for name in sorted(annotated)
@@ -97,15 +90,28 @@ def _jobs(declaration: dict, raw_dir: Path) -> tuple[list[Job], list[Drop]]:
     return jobs, drops
 
 
+def _sorted(found: Iterable[Found]) -> tuple[dict[str, Annotated], list[Drop]]:
+    """What is said about each picture, and what is left out: of two annotations the first one counts.
+
+    A picture that another folder or file merely lists without an annotation is no second annotation.
+    """
+    annotated: dict[str, Annotated] = {}
+    drops: list[Drop] = []
+    for one in found:
+        if isinstance(one, Drop):
+            drops.append(one)
+            continue
+        known = annotated.setdefault(one.picture, one)
+        if not known.labelled:
+            annotated[one.picture] = one
+        elif known is not one and one.labelled:
+            drops.append(Drop(one.annotation, "", SECOND, printable(one.picture)))
+    return annotated, drops
+
+
 def _write_dropped(path: Path, drops: list[Drop]) -> None:
     rows = sorted(drops, key=lambda drop: (drop.file, str(drop.line).zfill(12), drop.reason, drop.detail))
-    frame = pd.DataFrame([_texts(drop) for drop in rows], columns=list(DROPPED_COLUMNS))
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
-
-
-def _texts(drop: Drop) -> dict[str, str]:
-    return {column: printable(getattr(drop, column)) for column in DROPPED_COLUMNS}
+    dropped.write(path, (Drop(*map(printable, astuple(drop))) for drop in rows))
 
 
 def _check(source: str, classes: dict[str, str], jobs: list[Job], rows: list[dict], out_dir: Path) -> None:

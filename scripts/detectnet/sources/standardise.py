@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from detectnet.data import kitti, pictures
+from detectnet.data.dropped import Drop
 from detectnet.errors import UserError
 from detectnet.files import atomic_path, sha256
-from detectnet.sources.base import Annotated, Box, Drop, Object, printable
+from detectnet.sources.base import Annotated, Box, Object, printable
 from detectnet.sources.tidy import TURNED, as_shown, fit
 
 EVERY_CLASS = "*"

@@ -50,3 +50,11 @@ def test_what_is_no_hash_is_named(text):
 def test_threshold_has_a_range():
     with pytest.raises(UserError, match="0 to 63"):
         duplicates.near_pairs(np.zeros(2, np.uint64), np.zeros(2, np.uint64), 64)
+
+
+def test_a_block_of_equal_hashes_gives_every_pair_once(monkeypatch):
+    """More pictures of one hash than are compared at a time."""
+    monkeypatch.setattr(duplicates, "_BLOCK", 4)
+    mirrored = np.full(11, 2**64 - 1, np.uint64)
+    found = duplicates.near_pairs(np.zeros(11, np.uint64), mirrored, 10)
+    assert found.tolist() == [[i, j, 0, 0] for i in range(11) for j in range(i + 1, 11)]

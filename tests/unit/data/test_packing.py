@@ -237,3 +237,20 @@ def test_a_missing_picture_is_named_from_any_process(inputs, tmp_path):
     (source.parent / "images/a.jpg").unlink()
     with pytest.raises(UserError, match=r"a\.jpg: the picture cannot be read.*letterbox_pictures"):
         pack_source(source, inputs[1], dataset(), inputs[2], "src", workers=2)
+
+
+def test_sample_modifier_takes_class_names_in_any_case(inputs):
+    def packed(text):
+        shards = plan(*inputs[:2], dataset(more=f"sample_modifier_config {{ {text} }}"), inputs[2], "src")
+        return stems(shards, "training")
+
+    everything = packed("")
+    bare = [stem for stem in everything if stem in ("p06", "p09")]
+    assert packed('filter_samples_containing_only: "Plate"') == bare
+    assert packed('dominant_target_classes: "PLATE" num_duplicates: 2') == everything
+    renamed = 'source_to_target_class_mapping { key: "Plate" value: "Sign" }'
+    assert packed(f'{renamed} filter_samples_containing_only: "sign"') == bare
+    ratio = 'minimum_target_class_imbalance { key: "Plate" value: 0.5 }'
+    # A picture without any dominant object has 0 < count plates, so each with plates comes twice.
+    twice = [stem for stem in everything for _ in range(1 if stem in bare else 2)]
+    assert packed(f'dominant_target_classes: "Car" num_duplicates: 1 {ratio}') == twice

@@ -30,7 +30,8 @@ def test_one_source_is_at_most_half_a_group_from_the_best(sizes, percent):
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=30), st.integers(5, 60), st.integers(0, 100))
 def test_with_singles_enough_the_share_is_met_to_less_than_a_picture(sizes, singles, percent):
     counts = np.array(sizes + [1] * singles, dtype=np.int64).reshape(-1, 1)
-    wanted = np.array([counts.sum() * percent / 100])
+    # Enough: while pictures are missing a single is left. Without one a group of 4 may come no nearer.
+    wanted = np.array([min(counts.sum() * percent / 100, singles)])
     assert missed(counts, wanted, deal(named(len(counts)), counts, wanted, 42)) < 1
 
 

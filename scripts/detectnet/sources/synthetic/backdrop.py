@@ -31,9 +31,15 @@ def noise(seed: int, size: int = _TILE) -> np.ndarray:
 
 
 def draw_backdrop(
-    camera: Camera, light: Light, ground: Rgb, road: Rgb, edges: np.ndarray, grain: float,
-    clouds: float, seed: int
-) -> np.ndarray:  # fmt: skip
+    camera: Camera,
+    light: Light,
+    ground: Rgb,
+    road: Rgb,
+    edges: np.ndarray,
+    grain: float,
+    clouds: float,
+    seed: int,
+) -> np.ndarray:
     """(H, W, 3) uint8 RGB of sky, ground and road, without anything on them.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from detectnet.errors import UserError
-from detectnet.files import atomic_path
+from detectnet.files import atomic_path, write_csv
 from detectnet.logs import log, progress
 from detectnet.sources.synthetic.backgrounds import BACKGROUNDS
 from detectnet.sources.synthetic.camera import Camera
@@ -37,14 +37,15 @@ class ClipSettings:
     Args:
         seed: of everything.
         seconds, fps, width, height: of the film; pixels.
-        layouts, fonts, backgrounds: names that may occur, as for scenes; empty means all.
+        layouts, fonts, backgrounds: names that may occur, as for scenes; empty means all
+            (absent backgrounds are the street, where traffic passes)
     """
 
     seed: int = 1
     seconds: float = 10.0
     fps: int = 20
-    width: int = 640
-    height: int = 360
+    width: int = 960
+    height: int = 540
     layouts: tuple[str, ...] = ()
     fonts: tuple[str, ...] = ()
     backgrounds: tuple[str, ...] = ("street",)
@@ -112,8 +113,7 @@ def render_clip(settings: dict, out_path: Path) -> pd.DataFrame:
             rows += [(frame, *box) for box in boxes]
         writer.release()
     table = pd.DataFrame(rows, columns=["frame", "x1", "y1", "x2", "y2"]).round(2)
-    with atomic_path(out.with_suffix(".labels.csv")) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    write_csv(out.with_suffix(".labels.csv"), table)
     log.info("%s: %d frames, plates in %d of them", out, count, table["frame"].nunique())
     return table
 
@@ -158,18 +158,35 @@ def _stage(settings: ClipSettings, rng: Rng) -> tuple[Scene, list[Passing]]:
     background = BACKGROUNDS[settings.backgrounds[int(rng.integers(len(settings.backgrounds)))]]
     light = LIGHTS[background.lights[int(rng.integers(len(background.lights)))]](rng)
     choice = Choice(
-        settings.width, settings.height, (16.0, 200.0), 0.0, 1.0, settings.layouts, settings.fonts,
-        settings.backgrounds
-    )  # fmt: skip
+        settings.width,
+        settings.height,
+        (16.0, 200.0),
+        0.0,
+        1.0,
+        settings.layouts,
+        settings.fonts,
+        settings.backgrounds,
+    )
     site = Site(0.0, max(3.6, background.half_road), max(3.6, background.half_road) + 3.0)
     camera = Camera(settings.width, settings.height, settings.width * 1.05, (-0.6, 0.0, 2.6))
     camera = camera.aimed((0.0, 14.0, 0.6), settings.width * 0.5, settings.height * 0.56)
     posts = tuple(post for kind in background.posts for post in row_of(kind, site, rng))
     effects = Effects(defocus=0.4, noise=1.6, quality=90)
     scene = Scene(
-        camera, light, background, site, (), posts, boards(choice, True, rng), (), None, effects,
-        float(rng.uniform(0.2, background.clouds + 0.2)), int(rng.integers(1, 2**30)), True,
-    )  # fmt: skip
+        camera,
+        light,
+        background,
+        site,
+        (),
+        posts,
+        boards(choice, True, rng),
+        (),
+        None,
+        effects,
+        float(rng.uniform(0.2, background.clouds + 0.2)),
+        int(rng.integers(1, 2**30)),
+        True,
+    )
     return scene, _traffic(settings, choice, scene, rng)
 
 

@@ -37,11 +37,20 @@ def compose(choice: Choice, rng: Rng) -> Scene:
     site = _site(background, vehicles, rng)
     posts = _posts(background, site, camera, with_letters, choice.fonts, rng)
     scene = Scene(
-        camera, light, background, site, vehicles, posts, boards(choice, with_letters, rng),
-        _marks(choice, site, with_letters and background.sides[0] != (), rng), None,
+        camera,
+        light,
+        background,
+        site,
+        vehicles,
+        posts,
+        boards(choice, with_letters, rng),
+        _marks(choice, site, with_letters and background.sides[0] != (), rng),
+        None,
         draw_effects(rng, max(camera.width, camera.height), light.night),
-        float(rng.uniform(0, background.clouds)), int(rng.integers(1, 2**30)), with_letters,
-    )  # fmt: skip
+        float(rng.uniform(0, background.clouds)),
+        int(rng.integers(1, 2**30)),
+        with_letters,
+    )
     return (
         replace(scene, caption=caption(choice.fonts, rng)) if with_letters and rng.random() < 0.12 else scene
     )
@@ -151,10 +160,15 @@ def _aim(camera: Camera, vehicle: Vehicle, pixels: float, rng: Rng) -> Camera:
 
 
 def _another(
-    choice: Choice, background: Background, light: Light, camera: Camera, vehicles: list[Vehicle],
+    choice: Choice,
+    background: Background,
+    light: Light,
+    camera: Camera,
+    vehicles: list[Vehicle],
     identity: int,
-    letters: bool, rng: Rng,
-) -> Vehicle | None:  # fmt: skip
+    letters: bool,
+    rng: Rng,
+) -> Vehicle | None:
     """One more vehicle in view that touches no other; None when no room is found."""
     one = fit_plate(
         choice, some_vehicle(choice, background, light, rng, letters), light, identity, letters, rng

@@ -50,12 +50,17 @@ def draw_effects(rng: Rng, size: int, night: bool) -> Effects:
     noise = float(rng.exponential(2.2) + (rng.uniform(2, 9) if night else 0.4))
     bright = float(rng.uniform(0.75, 1.4) if rng.random() < 0.85 else rng.uniform(0.5, 1.9))
     return Effects(
-        defocus, (motion, float(rng.normal(0, 0.4))),
-        tuple(corner * bright**0.35 for corner in corners), bright**-0.4, cast,
-        min(noise, 16.0), float(rng.uniform(0.2, 0.7)), bool(rng.random() < 0.10),
+        defocus,
+        (motion, float(rng.normal(0, 0.4))),
+        tuple(corner * bright**0.35 for corner in corners),
+        bright**-0.4,
+        cast,
+        min(noise, 16.0),
+        float(rng.uniform(0.2, 0.7)),
+        bool(rng.random() < 0.10),
         int(rng.integers(80, 97)) if rng.random() < 0.7 else int(rng.integers(35, 80)),
         int(rng.integers(2**31)),
-    )  # fmt: skip
+    )
 
 
 def develop(picture: np.ndarray, effects: Effects) -> np.ndarray:

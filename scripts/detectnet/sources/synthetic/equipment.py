@@ -69,9 +69,15 @@ def some_vehicle(
     )
     scale = tuple(float(part) for part in rng.normal(1.0, 0.03, 3))
     vehicle = Vehicle(
-        body, paint, (0.0, 0.0), heading, scale, box, bool(light.night or rng.random() < 0.2),
-        int(rng.integers(0, 4))
-    )  # fmt: skip
+        body,
+        paint,
+        (0.0, 0.0),
+        heading,
+        scale,
+        box,
+        bool(light.night or rng.random() < 0.2),
+        int(rng.integers(0, 4)),
+    )
     return replace(vehicle, decals=_decals(choice, vehicle, towards, rng)) if letters else vehicle
 
 
@@ -133,11 +139,19 @@ def fit_plate(
     written = lettered.dealer_caption(rng, str(pick(choice.fonts, rng))).sprite if captioned else None
     occluder = _occluder(end, light, rng)
     mount = Mount(
-        sprite, (plate.width, plate.height), end, (float(rng.normal(0, 0.01)), centre),
+        sprite,
+        (plate.width, plate.height),
+        end,
+        (float(rng.normal(0, 0.01)), centre),
         float(rng.normal(0.04, 0.06)),
-        float(rng.normal(0, 0.02)), shine, holder, written, identity, occluder,
+        float(rng.normal(0, 0.02)),
+        shine,
+        holder,
+        written,
+        identity,
+        occluder,
         int(rng.integers(2**31)),
-    )  # fmt: skip
+    )
     return replace(vehicle, mounts=(mount,))
 
 

@@ -79,9 +79,16 @@ class Face:
 
 
 def house(
-    face: Face, start: float, end: float, rng: Rng, boards: Boards, lit: float, shop: bool, side: float,
+    face: Face,
+    start: float,
+    end: float,
+    rng: Rng,
+    boards: Boards,
+    lit: float,
+    shop: bool,
+    side: float,
     floors: int | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """A town house between ``start`` and ``end`` of a face; ``lit`` is the share of lit windows."""
     if not face.in_view(start, end, 16.0):
         return

@@ -7,8 +7,6 @@ import numpy as np
 from detectnet.sources.synthetic.surface import Surface
 from detectnet.sources.synthetic.vehicles import Mount, plate_corners
 
-OCCLUDERS = ("tow bar", "snow", "mud", "bull bar", "frame", "strap")
-
 
 def hang(surface: Surface, mount: Mount) -> None:
     """Draw a plate on its vehicle; only the plate's own visible pixels carry its identity."""
@@ -52,9 +50,13 @@ class _Before:
     def draw(self) -> None:
         """The mount's occluder."""
         {
-            "tow bar": self._tow_bar, "snow": self._snow, "mud": self._mud, "bull bar": self._bull_bar,
-            "frame": self._frame, "strap": self._strap,
-        }[self.mount.occluder]()  # fmt: skip
+            "tow bar": self._tow_bar,
+            "snow": self._snow,
+            "mud": self._mud,
+            "bull bar": self._bull_bar,
+            "frame": self._frame,
+            "strap": self._strap,
+        }[self.mount.occluder]()
 
     def _fill(
         self, corners: list[tuple[float, float]] | np.ndarray, albedo: tuple[float, float, float]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -133,7 +134,7 @@ def render_source(settings: dict, out_dir: Path, workers: int = 1) -> dict:
 
     Args:
         settings: see ``Settings``.
-        out_dir: made if missing.
+        out_dir: made if missing; its ``images`` and ``labels`` are replaced.
         workers: processes; the files are the same for any number.
 
     Returns:
@@ -143,6 +144,7 @@ def render_source(settings: dict, out_dir: Path, workers: int = 1) -> dict:
         UserError: an unknown or impossible setting.
     """
     read = Settings.read(settings)
+    _clear(Path(out_dir))
     job = partial(_render_one, read, Path(out_dir))
     rows = list(every(job, range(read.count), workers=workers, what="rendering", unit="scenes"))
     counts = {
@@ -155,9 +157,19 @@ def render_source(settings: dict, out_dir: Path, workers: int = 1) -> dict:
     write_json(Path(out_dir) / "source.json", content)
     log.info(
         "%d scenes with %d plates; %d without plates, %d with other lettering",
-        read.count, counts["plates"], counts["without_plates"], counts["with_lettering"],
-    )  # fmt: skip
+        read.count,
+        counts["plates"],
+        counts["without_plates"],
+        counts["with_lettering"],
+    )
     return content
+
+
+def _clear(out_dir: Path) -> None:
+    """Remove an earlier result, ``source.json`` first: while it is missing, nothing looks finished."""
+    (out_dir / "source.json").unlink(missing_ok=True)
+    for name in ("images", "labels"):
+        shutil.rmtree(out_dir / name, ignore_errors=True)
 
 
 def render_scene(settings: Settings, index: int) -> Rendered:

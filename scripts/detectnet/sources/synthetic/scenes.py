@@ -93,9 +93,15 @@ def _backdrop(scene: Scene) -> np.ndarray:
     left, right = site.middle - site.half_road, site.middle + site.half_road
     edges = np.array([(left, -1, 0), (right, -1, 0), (right, site.far, 0), (left, site.far, 0)], float)
     return draw_backdrop(
-        scene.camera, scene.light, background.verge, background.road, edges, background.grain,
-        scene.clouds, scene.seed
-    )  # fmt: skip
+        scene.camera,
+        scene.light,
+        background.verge,
+        background.road,
+        edges,
+        background.grain,
+        scene.clouds,
+        scene.seed,
+    )
 
 
 def empty_place(scene: Scene) -> Canvas:

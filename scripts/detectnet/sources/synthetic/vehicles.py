@@ -24,7 +24,7 @@ class Mount:
         holder: RGB of the frame around it, None without one.
         caption: sprite of the dealer's lettering on the holder's lower edge, None without.
         identity: of its pixels on the canvas, 1..99.
-        occluder: what covers a part of it, by name in ``mounting.OCCLUDERS``; "" for nothing.
+        occluder: what covers a part of it, a name that ``mounting`` knows; "" for nothing.
         seed: of where and how large that is.
     """
 
