@@ -160,7 +160,9 @@ def test_every_way_to_compute_ap_is_shown_at_its_own_overlap(page):
 def test_the_stages_are_described_by_the_deployed_row(page):
     row = cells(page, "3 pictures with 2 plates")
     assert (row["AP, IoU 0.5"], row["AP, IoU 0.7"]) == ("0.555", "0.222")
-    shown = [row[name] for name in ("threshold", "precision", "recall", "F1", "false alarms per empty picture")]
+    shown = [
+        row[name] for name in ("threshold", "precision", "recall", "F1", "false alarms per empty picture")
+    ]
     assert shown == ["0.400", "0.810", "0.620", "0.710", "0.123"]
     assert "confidence at least 0.400" in page
 
