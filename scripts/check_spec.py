@@ -11,8 +11,11 @@ from detectnet.spec.report import check_files
 def arguments() -> argparse.ArgumentParser:
     """Command line of this script."""
     made = parser(
-        "Check spec files: experiment_config.cfg, tlt_dataconvert_config.cfg, an inference prototxt or "
-        "cluster_params.json. Exit status 0: all can be used; 1: one cannot; 2: one is no spec file."
+        "Check spec files of TLT 1.0 to TAO 5: experiment (train, retrain, evaluate), dataset conversion, "
+        "inference, and cluster_params.json. Says for each its kind, then OK or every problem with line, "
+        "field, allowed values and nearest name, then the fields that have no effect here or that the rules "
+        "replace. Exit status 0: all can be used; 1: one cannot, or is missing; 2: one is a file of another "
+        "kind, which is named, and no spec is wrong."
     )
     made.add_argument("files", nargs="+", metavar="FILE", help="spec file; its kind is found out")
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +20,8 @@ class Builder:
     """Makes messages of one file; mistakes go to ``problems``, what its author should know to ``notes``.
 
     ``explained`` holds the paths of which a problem speaks already (a refused value, the field that a
-    misspelt name most likely meant), so that nobody calls them missing as well.
+    misspelt name most likely meant), ``moved`` the paths, without list and map indices, where a misplaced
+    field belongs, so that nobody calls them missing as well.
     """
 
     def __init__(self, root: MessageType, file: str) -> None:
@@ -28,6 +30,7 @@ class Builder:
         self.problems: list[Problem] = []
         self.notes: list[Note] = []
         self.explained: set[str] = set()
+        self.moved: set[str] = set()
         self._entry_lines: dict[str, int] = {}
 
     def build(self, tree: Block) -> Message:
@@ -41,31 +44,39 @@ class Builder:
             if entry.name in kind.by_name:
                 given.setdefault(entry.name, []).append(entry)
             else:
-                self._unknown(entry, kind, path)
+                self._unknown(entry, kind, path, {one.name for one in entries})
         self._keep_last_of_oneofs(kind, given, path)
         values = {
             name: self._field(kind.by_name[name], group, _below(path, name)) for name, group in given.items()
         }
         values = {name: value for name, value in values.items() if value is not None}
-        lines = {name: given[name][0 if kind.by_name[name].map else -1].line for name in values}
+        lines = {}
         for name in values:
-            if kind.by_name[name].map:
-                keys = [f"{name}[{key}]" for key in values[name]]
-                lines |= {key: self._entry_lines[_below(path, key)] for key in keys}
+            lines |= self._lines(kind.by_name[name], given[name], values[name], path)
         return Message(kind, self._file, path, line, values, lines)
+
+    def _lines(self, row: Field, group: list[Entry], value: Any, path: str) -> dict[str, int]:
+        """Lines of a field and of what is in it: items of a list, keys and values of a map."""
+        lines = {row.name: group[0 if row.map else -1].line}
+        if row.repeated:
+            lines |= {f"{row.name}[{index}]": one.value.line for index, one in enumerate(group)}
+        if row.map:
+            names = [f"{row.name}[{key}]{part}" for key in value for part in ("", ".key")]
+            lines |= {name: self._entry_lines[_below(path, name)] for name in names}
+        return lines
 
     def _field(self, row: Field, group: list[Entry], path: str) -> Any:
         if row.map:
             return self._map(row, group, path)
         if row.repeated:
-            items = [self._value(row, one.value, f"{path}[{index}]") for index, one in enumerate(group)]
+            items = [self._value(row, one, f"{path}[{index}]") for index, one in enumerate(group)]
             return [item for item in items if item is not None]
         if isinstance(row.type, MessageType):
             return self._merged(row, group, path)
         if len(group) > 1:
             lines = ", ".join(str(one.line) for one in group)
             self.notes.append(Note(group[-1].line, path, f"given on lines {lines}; the last one counts"))
-        return self._value(row, group[-1].value, path)
+        return self._value(row, group[-1], path)
 
     def _merged(self, row: Field, group: list[Entry], path: str) -> Message | None:
         """A message given in several parts is one message, as protobuf merges them."""
@@ -81,19 +92,22 @@ class Builder:
         self._wrong(value, path, "a message in braces is needed here", "{ … }")
         return None
 
-    def _value(self, row: Field, value: Scalar | Block, path: str) -> Any:
+    def _value(self, row: Field, entry: Entry, path: str) -> Any:
+        value = entry.value
         if isinstance(row.type, MessageType):
             block = self._as_block(value, path)
-            return None if block is None else self._message(block.entries, row.type, path, block.line)
+            return None if block is None else self._message(block.entries, row.type, path, entry.line)
         if isinstance(value, Block):
-            what = "a plain value is needed here, not a message"
-            self.problems.append(Problem(value.line, path, what, row.describe()))
+            self.explained.add(path)
+            what = "a plain value is needed here, not a message."
+            self.problems.append(Problem(entry.line, path, what, row.describe()))
             return None
         found = _convert(row.type, value)
         if found is None:
             self._wrong_type(row, value, path)
         elif not (row.zero_is_unset and not found) and not row.admits(found):
-            what = f"{value.shown()} is out of range" if value.is_number else f"unknown value {value.shown()}"
+            number = value.is_number or row.type in FLOATS
+            what = f"{value.shown()} is out of range" if number else f"unknown value {value.shown()}"
             self._wrong(value, path, what, row.describe(), _nearest_value(row, value))
             return None
         return found
@@ -116,11 +130,12 @@ class Builder:
             if block is None or written is None:
                 continue
             key = written.lower() if row.lower_keys else written
-            self._note_key(written, key, key in found, entry.line, path)
+            self._note_key(written, key, key in found, _line_of(block, "key"), path)
             value = self._map_value(row, block, f"{path}[{key}]")
             if value is not None and not (exact.get(key) and written != key):
                 found[key], exact[key] = value, written == key
-                self._entry_lines[f"{path}[{key}]"] = _line_of_value(block)
+                self._entry_lines[f"{path}[{key}]"] = _line_of(block, "value")
+                self._entry_lines[f"{path}[{key}].key"] = _line_of(block, "key")
         return found
 
     def _note_key(self, written: str, key: str, again: bool, line: int, path: str) -> None:
@@ -134,36 +149,39 @@ class Builder:
 
     def _key(self, block: Block, path: str) -> str | None:
         keys = [entry for entry in block.entries if entry.name == "key"]
-        for entry in block.entries:
-            if entry.name not in ("key", "value"):
-                what = f"unknown field '{entry.name}' in an entry of a map"
-                self.problems.append(
-                    Problem(entry.line, path, what, "key, value", self._elsewhere(entry.name))
-                )
+        strange = [entry for entry in block.entries if entry.name not in ("key", "value")]
+        for entry in strange:
+            what = f"unknown field '{entry.name}' in an entry of a map."
+            remedy = self._elsewhere(entry.name) or did_you_mean(entry.name, ("key", "value"))
+            self._entry_problem(entry.line, path, what, "key, value", remedy)
+        if strange:
+            return None
         if not keys:
-            self.problems.append(Problem(block.line, path, "an entry of the map has no key", "key and value"))
+            self._entry_problem(block.line, path, "an entry of the map has no key.", "key and value")
             return None
         value = keys[-1].value
         if isinstance(value, Scalar) and value.form == STRING:
             return value.text
-        line = keys[-1].line
-        self.problems.append(Problem(line, f"{path}.key", "the key of a map is text in quotes"))
+        remedy = f'Write "{value.text}" in quotes.' if isinstance(value, Scalar) else ""
+        self._entry_problem(keys[-1].line, path, "the key of a map is text in quotes.", "", remedy)
         return None
+
+    def _entry_problem(self, line: int, path: str, what: str, allowed: str, remedy: str = "") -> None:
+        self.explained.add(path)
+        self.problems.append(Problem(line, path, what, allowed, remedy))
 
     def _map_value(self, row: Field, block: Block, path: str) -> Any:
         given = [entry for entry in block.entries if entry.name == "value"]
         if isinstance(row.type, MessageType):
             parts = [part for one in given if (part := self._as_block(one.value, path)) is not None]
             entries = [entry for part in parts for entry in part.entries]
-            return self._message(entries, row.type, path, block.line)
+            return self._message(entries, row.type, path, _line_of(block, "value"))
         if not given and row.admits(row.effective):
             return row.effective  # protobuf's own writer leaves a zero out
         if not given:
-            self.problems.append(
-                Problem(block.line, path, "an entry of the map has no value", row.describe())
-            )
+            self._entry_problem(block.line, path, "an entry of the map has no value.", row.describe())
             return None
-        return self._value(row, given[-1].value, path)
+        return self._value(row, given[-1], path)
 
     def _keep_last_of_oneofs(self, kind: MessageType, given: dict[str, list[Entry]], path: str) -> None:
         for names in kind.oneofs:
@@ -173,17 +191,21 @@ class Builder:
                 text = f"replaced by {last} further down; only one of them can be set and the last one counts"
                 self.notes.append(Note(line, _below(path, name), text))
 
-    def _unknown(self, entry: Entry, kind: MessageType, path: str) -> None:
-        names = kind.by_name
-        where = f"in {path}" if path else "at the top level"
-        remedy = self._elsewhere(entry.name) or did_you_mean(entry.name, names)
+    def _unknown(self, entry: Entry, kind: MessageType, path: str, present: set[str]) -> None:
+        """A misspelt or misplaced field: both are told from the tables, and where it belongs is named."""
+        name, names = entry.name, [*kind.by_name, *kind.aliases]
+        absent = [one for one in names if one not in present]
+        meant = _close_to(name, absent) or nearest(name, names)
+        elsewhere = self._elsewhere(name)
+        hint = _close_to(name, absent) if elsewhere else meant
+        remedy = " ".join(part for part in (elsewhere, f"Did you mean '{hint}'?" if hint else "") if part)
+        self.moved.update(_below(place, name) for place in places_of(self._root).get(name, ()))
+        self.explained.add(_below(path, meant or name))
+        what = f"unknown field '{name}' {f'in {path}' if path else 'at the top level'}."
         allowed = "" if remedy else ", ".join(names)
-        what = f"unknown field '{entry.name}' {where}."
-        self.explained.update(
-            _below(place, entry.name) for place in places_of(self._root).get(entry.name, ())
-        )
-        self.explained.add(_below(path, nearest(entry.name, names) or entry.name))
-        self.problems.append(Problem(entry.line, _below(path, entry.name), what, allowed, remedy))
+        found = Problem(entry.line, _below(path, name), what, allowed, remedy)
+        if found not in self.problems:  # every item of a list is an entry
+            self.problems.append(found)
 
     def _elsewhere(self, name: str) -> str:
         places = places_of(self._root).get(name, ())
@@ -206,8 +228,13 @@ def _alias(entry: Entry, kind: MessageType) -> Entry:
     return made
 
 
-def _line_of_value(block: Block) -> int:
-    return next((entry.line for entry in reversed(block.entries) if entry.name == "value"), block.line)
+def _line_of(block: Block, name: str) -> int:
+    return next((entry.line for entry in reversed(block.entries) if entry.name == name), block.line)
+
+
+def _close_to(name: str, options: list[str]) -> str:
+    """The option that differs by a letter or two, or an empty string."""
+    return next(iter(difflib.get_close_matches(name, options, n=1, cutoff=0.75)), "")
 
 
 def _below(path: str, name: str) -> str:
@@ -256,13 +283,12 @@ def _integer(value: Scalar) -> int | None:
 
 
 def _float(value: Scalar) -> float | None:
-    whole = _integer(value)
-    if whole is not None:
-        return float(whole)
-    text = value.text.rstrip("fF") if value.is_number else value.text
-    if not value.is_number and text.lower().removeprefix("-") not in ("inf", "infinity", "nan"):
-        return None
-    return float(text)
+    """A decimal number, ``inf`` or ``nan``; as in protobuf an ``f`` may follow."""
+    if value.is_number:
+        hexadecimal = value.text.lower().removeprefix("-").startswith("0x")
+        return None if hexadecimal else float(value.text.rstrip("fF"))
+    word = value.text.lower().removeprefix("-")
+    return float(value.text) if word in ("inf", "infinity", "nan") else None
 
 
 def _nearest_value(row: Field, value: Scalar) -> str:

@@ -72,7 +72,9 @@ def _from_params(spec: Message, name: str) -> dict[str, Any]:
 
 
 def _entry(entries: dict[str, Any], name: str) -> Any:
-    return entries.get(name, entries.get("default"))
+    """A class's own entry, that of its name in another case, or the one for all other classes."""
+    by_lower = {key.lower(): value for key, value in entries.items()}
+    return entries.get(name, by_lower.get(name.lower(), entries.get("default")))
 
 
 def _defaults() -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
 
 from detectnet.errors import UserError, nearest
 from detectnet.spec import schema_data, schema_detection, schema_inference, schema_model, schema_training
+from detectnet.spec.other_kinds import json_kind, may_be_spec, other_network, text_kind
 from detectnet.spec.problems import OtherKindError
 from detectnet.spec.schema import Field, MessageType
 from detectnet.spec.text import Block
@@ -24,11 +24,7 @@ EXPERIMENT = MessageType(
         Field("cost_function_config", schema_detection.COST_FUNCTION_CONFIG, required=True),
         Field("training_config", schema_training.TRAINING_CONFIG, required=True),
         Field("bbox_rasterizer_config", schema_detection.BBOX_RASTERIZER_CONFIG, required=True),
-        Field(
-            "loss_mask_label_filter",
-            schema_detection.LOSS_MASK_LABEL_FILTER,
-            note="the loss is not masked; unlabelled objects are background",
-        ),
+        Field("loss_mask_label_filter", schema_detection.LOSS_MASK_LABEL_FILTER),
         Field(
             "dataset_export_config",
             schema_data.DATASET_EXPORT_CONFIG,
@@ -43,10 +39,6 @@ ROOTS: dict[str, MessageType] = {
     for root in (EXPERIMENT, schema_data.DATASET, schema_inference.INFERENCE, schema_inference.CLUSTER_PARAMS)
 }
 TEXT_KINDS = ("experiment", "dataset", "inference")
-
-_SECTION = re.compile(r"^\s*\[([A-Za-z][\w-]*)\]", re.MULTILINE)
-_NVINFER = re.compile(r"property|class-attrs-(all|\d+)")
-_DEEPSTREAM = re.compile(r"application|tiled-display|(source|sink)\d+|streammux|osd|primary-gie|tracker")
 
 
 def root_of(kind: str) -> MessageType:
@@ -68,17 +60,22 @@ def kind_of(text: str, tree: Block, file: str) -> str:
     """
     if text.lstrip().startswith("{"):
         return _json_kind(text, file)
-    scores = {kind: sum(_score(entry.name, ROOTS[kind]) for entry in tree.entries) for kind in TEXT_KINDS}
+    names = [entry.name for entry in tree.entries]
+    scores = {kind: sum(_score(name, ROOTS[kind]) for name in names) for kind in TEXT_KINDS}
     best = max(TEXT_KINDS, key=lambda kind: scores[kind])
-    if scores[best] and not _SECTION.search(text):
-        return best
-    raise OtherKindError(file, _other(text))
+    if not scores[best] or not may_be_spec(text):
+        raise OtherKindError(file, text_kind(text))
+    if other := other_network(names):
+        raise OtherKindError(file, other)
+    return best
 
 
 def _score(name: str, root: MessageType) -> float:
     if name in root.by_name:
         return 1.0
-    return 0.5 if nearest(name, root.by_name) else 0.0
+    if nearest(name, root.by_name):
+        return 0.5
+    return 0.25 if name in places_of(root) else 0.0
 
 
 def _json_kind(text: str, file: str) -> str:
@@ -88,25 +85,7 @@ def _json_kind(text: str, file: str) -> str:
         raise UserError(f"not valid JSON ({error.msg})", where=f"{file}:{error.lineno}") from error
     if content.keys() & schema_inference.CLUSTER_PARAMS.by_name.keys() - {"stride", "image_height"}:
         return "cluster_params"
-    raise OtherKindError(file, "a JSON file of another kind")
-
-
-def _other(text: str) -> str:
-    sections = _SECTION.findall(text)
-    if any(_NVINFER.fullmatch(name) for name in sections):
-        return "an nvinfer configuration (DeepStream's inference plug-in)"
-    if any(_DEEPSTREAM.fullmatch(name) for name in sections):
-        return "a deepstream-app configuration"
-    if sections:
-        return "an INI file"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return "an empty file"
-    if all(len(line.split()) in (15, 16) for line in lines):
-        return "a KITTI label file"
-    if all(re.fullmatch(r"[\w .;+-]+", line) for line in lines):
-        return "a list of labels (labels.txt)"
-    return "a text file of another kind"
+    raise OtherKindError(file, json_kind(content))
 
 
 @cache
@@ -116,6 +95,8 @@ def places_of(root: MessageType) -> dict[str, tuple[str, ...]]:
     pending = [(root, "")]
     while pending:
         message, path = pending.pop(0)
+        for name in message.aliases:
+            found.setdefault(name, {})[path] = None
         for row in message.fields:
             found.setdefault(row.name, {})[path] = None
             if isinstance(row.type, MessageType):

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 from detectnet.errors import UserError
 from detectnet.files import PathLike
 from detectnet.logs import log
 from detectnet.spec.build import Builder
-from detectnet.spec.check import check
+from detectnet.spec.check import disagreements, missing_and_idle
+from detectnet.spec.check_classes import with_classes_of
 from detectnet.spec.json_tree import json_tree
 from detectnet.spec.kinds import kind_of, root_of
 from detectnet.spec.message import Message
-from detectnet.spec.problems import Note, Problem, SpecError
+from detectnet.spec.other_kinds import binary_kind
+from detectnet.spec.problems import Note, OtherKindError, Problem, SpecError
 from detectnet.spec.schema import MessageType
 from detectnet.spec.text import Block, read
+
+_DECIDING = (
+    "",
+    "cost_function_config",
+    "inferencer_config",
+    "target_classes",
+    "kitti_config",
+    "coco_config",
+)
+_INDEX = re.compile(r"\[[^\]]*\]")
 
 
 def load(path: PathLike, kind: str | None = None) -> Message:
@@ -50,22 +63,37 @@ def parse(text: str, kind: str | None = None, name: str = "<text>") -> Message:
 
 def _checked(tree: Block, notation: list[Problem], root: MessageType, name: str) -> Message:
     builder = Builder(root, name)
-    message = builder.build(tree)
-    wrong, notes = check(message)
-    valueless = {problem.path for problem in notation if problem.path}
-    wrong = [one for one in wrong if not _explained(one.path, builder.explained, valueless)]
-    problems = [*notation, *builder.problems, *wrong]
+    message, folded = with_classes_of(builder.build(tree))
+    absent, idle = missing_and_idle(message)
+    absent = [one for one in absent if not _explained(one.path, builder, notation)]
+    wrong, notes = disagreements(message)
+    places = [*builder.explained, *builder.moved, *(one.path for one in (*notation, *absent))]
+    first = [*notation, *builder.problems, *absent]
+    problems = [*first, *(one for one in wrong if not (first and _may_follow(one.path, places)))]
+    every = sorted([*builder.notes, *folded, *idle, *notes], key=lambda note: note.line)
     if problems:
-        raise SpecError(name, problems)
-    every = sorted([*builder.notes, *notes], key=lambda note: note.line)
+        raise SpecError(name, problems, root.name, every)
     return dataclasses.replace(message, _notes=tuple(every))
 
 
-def _explained(path: str, explained: set[str], valueless: set[str]) -> bool:
+def _explained(path: str, builder: Builder, notation: list[Problem]) -> bool:
     """Whether a complaint only repeats one: a refused value must not be called missing as well."""
-    if path in explained or path.rpartition(".")[2] in valueless:
+    valueless = {problem.path for problem in notation if problem.path}
+    if path.rpartition(".")[2] in valueless or _INDEX.sub("", path) in builder.moved:
         return True
-    return any(one.startswith(f"{path}[") for one in explained)
+    above = (one for one in builder.explained if path == one or path.startswith((f"{one}.", f"{one}[")))
+    return any(above) or any(one.startswith(f"{path}[") for one in builder.explained)
+
+
+def _may_follow(path: str, places: list[str]) -> bool:
+    """Whether a disagreement may come from a mistake at one of the places: in the same part of the file, or
+    where the classes or the format are named, or where the notation is wrong and the part is not known."""
+    parts = {_top(place) for place in places}
+    return _top(path) in parts or not parts.isdisjoint(_DECIDING)
+
+
+def _top(path: str) -> str:
+    return _INDEX.sub("", path).partition(".")[0]
 
 
 def notes_of(message: Message) -> tuple[Note, ...]:
@@ -77,14 +105,20 @@ def text_at(path: PathLike) -> str:
     """The text of a file, UTF-8 with or without a byte order mark.
 
     Raises:
-        UserError: there is no such file, or it is not text.
+        UserError: there is no such file.
+        OtherKindError: it is not text; the error says what it looks like.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        content = Path(path).read_bytes()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UserError("there is no such file", where=path) from error
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"not a text file (byte {error.start} is not UTF-8)", where=path) from error
+        raise OtherKindError(str(path), binary_kind(content)) from error
+    if "\0" in text:
+        raise OtherKindError(str(path), binary_kind(content))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _say(message: Message, path: str) -> None:
@@ -97,4 +131,4 @@ def _say(message: Message, path: str) -> None:
         log.info("%s: accepted without effect here (check_spec.py says why): %s", path, ", ".join(idle))
     paths = [note.path for note in notes if note.replaced]
     if paths:
-        log.info("%s: replaced in the workflow (check_spec.py says by what): %s", path, ", ".join(paths))
+        log.info("%s: replaced in the rules (check_spec.py says by what): %s", path, ", ".join(paths))

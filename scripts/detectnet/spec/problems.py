@@ -30,14 +30,16 @@ class Problem:
         """``file:line path: what Allowed: … remedy`` on one line."""
         where = place(file, self.line, self.path)
         allowed = f"Allowed: {self.allowed}." if self.allowed else ""
-        return " ".join(part for part in (f"{where}: {self.what}", allowed, self.remedy) if part)
+        stop = "" if self.what.endswith(".") or not (allowed or self.remedy) else "."
+        return " ".join(part for part in (f"{where}: {self.what}{stop}", allowed, self.remedy) if part)
 
 
 @dataclass(frozen=True)
 class Note:
     """Something accepted that the author should know of.
 
-    ``no_effect`` marks a field that is not acted on, ``replaced`` one whose path the workflow replaces.
+    ``no_effect`` marks a field that is not acted on, ``replaced`` one that the commands act on and for which
+    the rules take something else.
     """
 
     line: int
@@ -52,14 +54,27 @@ class Note:
 
 
 class SpecError(UserError):
-    """A spec file with all its problems, in the order of its lines."""
+    """A spec file with all its problems, in the order of its lines.
 
-    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
-        self.file = file
+    Attributes:
+        file: as it was named.
+        problems: by line.
+        kind: of the file, as ``Message.kind``.
+        notes: what its author should know besides.
+    """
+
+    def __init__(
+        self, file: str, problems: Sequence[Problem], kind: str = "", notes: Sequence[Note] = ()
+    ) -> None:
+        self.file, self.kind, self.notes = file, kind, tuple(notes)
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
         lines = [problem.sentence(file) for problem in self.problems]
-        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-        super().__init__("\n  ".join([f"the spec cannot be used, {count}", *lines]), where=file)
+        super().__init__("\n  ".join([f"the spec cannot be used, {self.count}", *lines]), where=file)
+
+    @property
+    def count(self) -> str:
+        """The number of problems in words."""
+        return "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
 
 
 class OtherKindError(UserError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from detectnet.errors import UserError
 from detectnet.files import PathLike
 from detectnet.logs import log
 from detectnet.spec.load import notes_of, parse, text_at
-from detectnet.spec.message import Message
-from detectnet.spec.problems import Note, OtherKindError
+from detectnet.spec.problems import Note, OtherKindError, SpecError
 
 _TITLES = {
     "experiment": "experiment spec (train, retrain, evaluate)",
@@ -20,10 +19,11 @@ _TITLES = {
 
 
 def check_files(paths: Iterable[PathLike]) -> int:
-    """Log the kind of every file, its problems, and its fields without effect.
+    """Log the kind of every file, then OK or its problems, then its fields without effect.
 
     Returns:
-        0: every file can be used; 1: a spec file cannot; 2: a file is of another kind and no spec is wrong.
+        0: every file can be used; 1: a spec file cannot, or is not there; 2: a file is of another kind, and
+        no spec is wrong.
     """
     codes = [_check(str(path)) for path in paths]
     return 1 if 1 in codes else max(codes, default=0)
@@ -32,24 +32,26 @@ def check_files(paths: Iterable[PathLike]) -> int:
 def _check(path: str) -> int:
     try:
         message = parse(text_at(path), name=path)
-    except OtherKindError as error:
-        log.error("%s", error)
-        return 2
+    except SpecError as error:
+        log.error("%s: %s: cannot be used, %s", path, _TITLES[error.kind], error.count)
+        for problem in error.problems:
+            log.error("  %s", problem.sentence(path))
+        _tell(error.notes, path)
+        return 1
     except UserError as error:
         log.error("%s", error)
-        return 1
+        return 2 if isinstance(error, OtherKindError) else 1
     log.info("%s: %s: OK", path, _TITLES[message.kind])
-    _tell(message, path)
+    _tell(notes_of(message), path)
     return 0
 
 
-def _tell(message: Message, path: str) -> None:
-    notes = notes_of(message)
+def _tell(notes: Sequence[Note], path: str) -> None:
     for note in notes:
         if not note.no_effect and not note.replaced:
             log.info("  %s", note.sentence(path))
-    _list("accepted, but without effect here:", [one for one in notes if one.no_effect], path)
-    _list("accepted, but replaced in the workflow:", [one for one in notes if one.replaced], path)
+    _list("accepted, without effect here:", [one for one in notes if one.no_effect], path)
+    _list("replaced in the rules:", [one for one in notes if one.replaced], path)
 
 
 def _list(title: str, notes: list[Note], path: str) -> None:

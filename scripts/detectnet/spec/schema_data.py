@@ -6,8 +6,9 @@ from detectnet.spec.schema import Enum, Field, MessageType
 
 _LETTERBOXED = "pictures are scaled and padded to the input size before they are packed"
 _BY_MANIFEST = "the pictures are found through their manifest"
-_GROUPS = "the groups of the manifest say which frames are one video"
-_SHARDS = "the shards to validate on are named by the rules or on the command line"
+_GROUPS = "the groups of the manifest, which say which frames are one video"
+_VALIDATION = "fold 0 of the workflow's own records"
+_UNWEIGHTED = "every picture is validated once"
 _RECORDS = "the workflow's own path, results/<run>/tfrecords"
 _RESIZED = "the workflow's own path, data/resized/<source>"
 _TWO_D = "only two-dimensional boxes are trained"
@@ -17,14 +18,16 @@ DATA_SOURCE = MessageType(
     (
         Field("tfrecords_path", "string", required=True, replaced=_RECORDS),
         Field("image_directory_path", "string"),
-        Field(
-            "source_weight",
-            "float",
-            1.0,
-            "[0, inf)",
-            zero_is_unset=True,
-            note="the pictures of all sources weigh the same",
-        ),
+        Field("source_weight", "float", 1.0, "[0, inf)", zero_is_unset=True),
+    ),
+)
+
+VALIDATION_SOURCE = MessageType(
+    "validation_data_source",
+    (
+        Field("tfrecords_path", "string", required=True),
+        Field("image_directory_path", "string"),
+        Field("source_weight", "float", 1.0, "[0, inf)", zero_is_unset=True, note=_UNWEIGHTED),
     ),
 )
 
@@ -35,7 +38,7 @@ DATASET_CONFIG = MessageType(
         Field("image_extension", "string"),
         Field("target_class_mapping", "string", map=True, required=True, lower_keys=True),
         Field("validation_fold", "uint32"),
-        Field("validation_data_source", DATA_SOURCE, note=_SHARDS),
+        Field("validation_data_source", VALIDATION_SOURCE, replaced=_VALIDATION),
         Field(
             "dataloader_mode",
             Enum("DATALOADER_MODE", ("MULTISOURCE", "LEGACY", "DEFAULT")),
@@ -58,14 +61,14 @@ PREPROCESSING = MessageType(
         Field("output_image_min", "uint32", note=_LETTERBOXED),
         Field("output_image_max", "uint32", note=_LETTERBOXED),
         Field("enable_auto_resize", "bool"),
-        Field("crop_left", "uint32", note=_LETTERBOXED),
-        Field("crop_top", "uint32", note=_LETTERBOXED),
-        Field("crop_right", "uint32", note=_LETTERBOXED),
-        Field("crop_bottom", "uint32", note=_LETTERBOXED),
+        Field("crop_left", "uint32"),
+        Field("crop_top", "uint32"),
+        Field("crop_right", "uint32"),
+        Field("crop_bottom", "uint32"),
         Field("min_bbox_width", "float", allowed="[0, inf)"),
         Field("min_bbox_height", "float", allowed="[0, inf)"),
-        Field("scale_width", "float", allowed="[0, inf)", note=_LETTERBOXED),
-        Field("scale_height", "float", allowed="[0, inf)", note=_LETTERBOXED),
+        Field("scale_width", "float", allowed="[0, inf)"),
+        Field("scale_height", "float", allowed="[0, inf)"),
     ),
 )
 
@@ -123,7 +126,7 @@ KITTI_CONFIG = MessageType(
         Field("label_dir_name", "string", required=True, replaced=_RESIZED),
         Field("point_clouds_dir", "string", note=_TWO_D),
         Field("calibrations_dir", "string", note=_TWO_D),
-        Field("kitti_sequence_to_frames_file", "string", note=_GROUPS),
+        Field("kitti_sequence_to_frames_file", "string", replaced=_GROUPS),
         Field("image_extension", "string", ".png", replaced=_RESIZED),
         Field("num_partitions", "uint32", 2, "[0, inf)", zero_is_unset=True),
         Field("num_shards", "uint32", 10, "[0, 99999]"),

@@ -77,8 +77,8 @@ TARGET_CLASS = MessageType(
     "target_classes",
     (
         Field("name", "string", required=True),
-        Field("class_weight", "float", allowed="(0, inf)", required=True),
-        Field("coverage_foreground_weight", "float", allowed="(0, 1)", required=True),
+        Field("class_weight", "float", allowed="[0, inf)", required=True),
+        Field("coverage_foreground_weight", "float", allowed="[0, 1]", required=True),
         Field("objectives", OBJECTIVE, repeated=True, required=True),
     ),
 )
@@ -103,9 +103,9 @@ BBOX_RASTERIZER_CONFIG = MessageType(
                 (
                     Field("cov_center_x", "float", allowed="[0, 1]"),
                     Field("cov_center_y", "float", allowed="[0, 1]"),
-                    Field("cov_radius_x", "float", allowed="(0, inf)", required=True),
-                    Field("cov_radius_y", "float", allowed="(0, inf)", required=True),
-                    Field("bbox_min_radius", "float", allowed="(0, inf)", required=True),  # grid cells
+                    Field("cov_radius_x", "float", allowed="(0, 1]", required=True),
+                    Field("cov_radius_y", "float", allowed="(0, 1]", required=True),
+                    Field("bbox_min_radius", "float", allowed="(0, 1]", required=True),  # grid cells
                 ),
             ),
             map=True,
@@ -184,11 +184,7 @@ EVALUATION_CONFIG = MessageType(
             map=True,
             required=True,
         ),
-        Field(
-            "average_precision_mode",
-            Enum("AP_MODE", ("SAMPLE", "INTEGRATE")),
-            note="both modes of TAO are reported, and the right one",
-        ),
+        Field("average_precision_mode", Enum("AP_MODE", ("SAMPLE", "INTEGRATE"))),  # of the printed table
         Field("early_stopping_patience_steps", "uint32", note="has no effect in TAO either"),
         Field(
             "width_edges", "float", repeated=True, allowed="(0, inf)", ours=True

@@ -6,7 +6,7 @@ from detectnet.spec.schema import Enum, Field, MessageType
 from detectnet.spec.schema_detection import INFERENCE_CLUSTERING_CONFIG
 from detectnet.spec.schema_training import WANDB_CONFIG
 
-_MODEL = "the model is named on the command line or by the graph"
+_MODEL = "the model of the run"
 _CONTRACT = "the model's contract holds it"
 _BATCH = "the number of pictures at a time does not change the result"
 
@@ -29,6 +29,7 @@ TENSORRT_CONFIG = MessageType(
                     Field("calibration_cache", "string"),
                     Field("calibration_tensorfile", "string"),
                     Field("n_batches", "int32"),
+                    Field("batch_size", "int32"),
                 ),
             ),
         ),
@@ -38,13 +39,13 @@ TENSORRT_CONFIG = MessageType(
 INFERENCER_CONFIG = MessageType(
     "inferencer_config",
     (
-        Field("tlt_config", MessageType("tlt_config", (Field("model", "string"),)), note=_MODEL),
-        Field("tensorrt_config", TENSORRT_CONFIG, note=_MODEL),
+        Field("tlt_config", MessageType("tlt_config", (Field("model", "string"),)), replaced=_MODEL),
+        Field("tensorrt_config", TENSORRT_CONFIG, replaced=_MODEL),
         Field("input_nodes", "string", repeated=True, note=_CONTRACT),
         Field("output_nodes", "string", repeated=True, note=_CONTRACT),
         Field("batch_size", "int32", 1, "[0, inf)", zero_is_unset=True, note=_BATCH),
-        Field("image_height", "int32", 544, "[0, inf)", multiple=16, zero_is_unset=True, note=_CONTRACT),
-        Field("image_width", "int32", 960, "[0, inf)", multiple=16, zero_is_unset=True, note=_CONTRACT),
+        Field("image_height", "int32", 544, "[0, inf)", zero_is_unset=True, note=_CONTRACT),
+        Field("image_width", "int32", 960, "[0, inf)", zero_is_unset=True, note=_CONTRACT),
         Field("image_channels", "int32", 3, (1, 3), zero_is_unset=True, note=_CONTRACT),
         Field("gpu_index", "int32", note="ONNX Runtime chooses the device"),
         Field("target_classes", "string", repeated=True, required=True),
@@ -71,7 +72,7 @@ CLASSWISE = MessageType(
 BBOX_HANDLER_CONFIG = MessageType(
     "bbox_handler_config",
     (
-        Field("kitti_dump", "bool", note="the labels are always written"),
+        Field("kitti_dump", "bool"),
         Field("disable_overlay", "bool"),
         Field("overlay_linewidth", "int32", 1, "[0, inf)", zero_is_unset=True),
         Field("classwise_bbox_handler_config", CLASSWISE, map=True, required=True),

@@ -45,7 +45,7 @@ MODEL_CONFIG = MessageType(
         Field("pretrained_model_file", "string"),
         Field("freeze_pretrained_layers", "bool", note="has no effect in TAO either; see freeze_blocks"),
         Field("allow_loaded_model_modification", "bool", note="a loaded model always has its heads"),
-        Field("num_layers", "int32", 18, (10, 18, 34, 50, 101, 152, 200), zero_is_unset=True),
+        Field("num_layers", "int32", 18, "[0, inf)", zero_is_unset=True),  # by arch: see check_model
         Field("use_pooling", "bool"),
         Field("use_batch_norm", "bool"),
         Field("dropout_rate", "float", allowed="[0, 1]", note="has no effect in TAO either"),
@@ -53,8 +53,8 @@ MODEL_CONFIG = MessageType(
         Field("objective_set", OBJECTIVE_SET, required=True),
         Field("training_precision", TRAINING_PRECISION),
         Field("freeze_bn", "bool"),
-        Field("freeze_blocks", "float", repeated=True, allowed="[0, 4]"),
-        Field("arch", "string", "resnet", ("resnet",)),
+        Field("freeze_blocks", "float", repeated=True),  # by arch: see check_model
+        Field("arch", "string", "resnet"),
         Field("load_graph", "bool"),
         Field("all_projections", "bool"),
         # Filters of every layer times this, rounded to a multiple of 8, at least 8.

@@ -72,9 +72,9 @@ COST_SCALING = MessageType(
     "cost_scaling",
     (
         Field("enabled", "bool"),
-        Field("initial_exponent", "double"),
-        Field("increment", "double"),
-        Field("decrement", "double"),
+        Field("initial_exponent", "double", allowed="[0, inf)"),
+        Field("increment", "double", allowed="[0, inf)"),
+        Field("decrement", "double", allowed="[0, inf)"),
     ),
 )
 
@@ -129,7 +129,7 @@ TRAINING_CONFIG = MessageType(
         Field("batch_size_per_gpu", "uint32", allowed="(0, inf)", required=True),
         Field("num_epochs", "uint32", allowed="(0, inf)", required=True),
         Field("learning_rate", LEARNING_RATE, required=True),
-        Field("regularizer", REGULARIZER),
+        Field("regularizer", REGULARIZER, required=True),
         Field("optimizer", OPTIMIZER, required=True),
         Field("cost_scaling", COST_SCALING, note="bfloat16 has the range of float32 and needs no scaling"),
         Field("checkpoint_interval", "uint32", 10, zero_is_unset=True),

@@ -26,6 +26,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[fF]?)")
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_CURLY = "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}"
 _CLOSERS = {"{": "}", "<": ">"}
 
 
@@ -167,7 +168,7 @@ class _Reader:
             return None
         if token.kind == "string":
             return self._string(token)
-        return self._bare(token)
+        return self._bare(name.text, token)
 
     def _starts_a_field(self, token: _Token, line: int) -> bool:
         """A word on a later line with ``:`` or a brace behind it is the next field, not this one's value."""
@@ -185,12 +186,14 @@ class _Reader:
             parts.append(self._next())
         return Scalar("".join(self._unescaped(part) for part in parts), STRING, first.line)
 
-    def _bare(self, token: _Token) -> Scalar | None:
+    def _bare(self, name: str, token: _Token) -> Scalar | None:
         text = token.text
         value = Scalar(text, BARE, token.line)
         if value.is_number or _NAME.fullmatch(text.removeprefix("-")):
             return value
-        self._problem(token.line, f"'{text}' is neither a number nor a word", "Text needs quotes.")
+        remedy = "Write straight quotes." if text[0] in _CURLY else "Text needs quotes."
+        what = f"'{text}' is neither a number nor a word."
+        self.problems.append(Problem(token.line, name if _NAME.fullmatch(name) else "", what, remedy=remedy))
         self._skip_line(token.line)
         return None
 
@@ -241,7 +244,9 @@ class _Reader:
             self._at += 1
 
     def _unexpected(self, token: _Token) -> None:
-        self._problem(token.line, f"unexpected '{token.text[:40]}', a field name should stand here")
+        remedy = "Comments start with '#'." if token.text.startswith(("//", "/*", "--")) else ""
+        what = f"unexpected '{token.text[:40]}', a field name should stand here"
+        self._problem(token.line, what, remedy)
 
     def _problem(self, line: int, what: str, remedy: str = "") -> None:
         self.problems.append(Problem(line, "", what, remedy=remedy))

@@ -89,19 +89,12 @@ PLANTED = [
     ),
     pytest.param("output_image_channel: 3", "output_image_channel: 2", "channel", ["1, 3"], id="channels"),
     pytest.param(
-        "class_weight: 4.0", "class_weight: 0", "target_classes[1].class_weight", ["(0, inf)"], id="zero"
+        "class_weight: 4.0", "class_weight: -1", "target_classes[1].class_weight", ["[0, inf)"], id="weight"
     ),
     pytest.param(
         "hflip_probability: 0.5", "hflip_probability: nan", "hflip_probability", ["[0, 1]"], id="nan"
     ),
     pytest.param("soft_start: 0.1", "soft_start: 0.9", "soft_start", ["annealing"], id="soft-start-late"),
-    pytest.param(
-        "dbscan_eps: 0.15",
-        "dbscan_eps: 0.15 clustering_algorithm: HYBRID",
-        "postprocessing_config.target_class_config[plate].clustering_config.clustering_algorithm",
-        ["DBSCAN, NMS", "inference spec"],
-        id="hybrid",
-    ),
     pytest.param("zoom_min: 1.0", "zoom_min: 2.0", "zoom_min", ["zoom_max"], id="zoom"),
     pytest.param(
         "min_learning_rate: 5e-06", "min_learning_rate: 1", "min_learning_rate", ["max_"], id="rates"
@@ -226,14 +219,27 @@ def test_names_of_classes_are_compared_with_their_case(experiment):
     assert any("'Car'" in one.sentence("") and "'car'" in one.sentence("") for one in found)
 
 
-def test_early_stopping_is_refused(experiment, line_of):
-    text = experiment.replace("soft_start_annealing_schedule", "early_stopping_annealing_schedule")
-    text = text.replace("soft_start: 0.1", "soft_start_epochs: 3").replace(
-        "annealing: 0.7", "annealing_epochs: 5 patience_steps: 2"
-    )
+@pytest.mark.parametrize(("patience", "epochs"), [(9, 120), (121, 120)])
+def test_patience_is_between_a_validation_and_the_whole_training(experiment, line_of, patience, epochs):
+    text = early_stopping(experiment, patience)
     found = only(text)
-    assert found.line == line_of(text, "early_stopping_annealing_schedule")
-    assert "soft_start_annealing_schedule" in found.remedy
+    assert (found.line, found.path.rpartition(".")[2]) == (line_of(text, "patience_steps"), "patience_steps")
+    assert f"10 (validation_period_during_training) to {epochs} (num_epochs)" in found.allowed
+
+
+def early_stopping(text: str, patience: int) -> str:
+    return (
+        text.replace("soft_start_annealing_schedule", "early_stopping_annealing_schedule")
+        .replace("soft_start: 0.1", "soft_start_epochs: 3")
+        .replace("annealing: 0.7", f"annealing_epochs: 5 patience_steps: {patience}")
+    )
+
+
+@pytest.mark.parametrize("patience", [10, 40, 120])
+def test_early_stopping_is_a_schedule(experiment, patience):
+    rate = parse(early_stopping(experiment, patience)).training_config.learning_rate
+    assert rate.early_stopping_annealing_schedule.patience_steps == patience
+    assert not rate.has("soft_start_annealing_schedule")
 
 
 @pytest.mark.parametrize(
@@ -267,9 +273,13 @@ def test_conversion_spec_without_a_format():
 
 
 def test_inference_class_without_entry_or_default(inference):
-    found = only(inference.replace('key: "default"', 'key: "cars"'), "inference")
-    assert found.path.endswith("[car]")
-    assert "'cars'" in found.remedy
+    text = inference.replace('key: "default"', 'key: "truck"')
+    found = only(text, "inference")
+    assert found.path.endswith("[car]") and "none named 'default'" in found.what
+    close = inference.replace('key: "default"', 'key: "cars"')
+    found = only(close, "inference")
+    assert found.path.endswith("[cars]") and "'car'" in found.remedy
+    assert close.splitlines()[found.line - 1].strip() == 'key: "cars"'
 
 
 def test_cluster_params_mistakes(cluster_params, line_of):

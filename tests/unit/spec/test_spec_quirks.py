@@ -228,7 +228,7 @@ def test_tensorrt_block(inference):
     block = 'tensorrt_config { parser: ETLT etlt_model: "/m.etlt" backend_data_type: INT8 save_engine: true }'
     spec = parse(inference.replace('tlt_config { model: "/workspace/experiments/detector.tlt" }', block))
     assert spec.inferencer_config.tensorrt_config.backend_data_type == "INT8"
-    assert note(spec, "inferencer_config.tensorrt_config").no_effect
+    assert note(spec, "inferencer_config.tensorrt_config").replaced
 
 
 def test_cluster_params(cluster_params):
@@ -279,9 +279,9 @@ def test_without_a_validation_fold_the_rules_validate_all_the_same(experiment):
 def test_sequences_come_from_the_manifest(dataset):
     text = dataset.replace('"random"', '"sequence"')
     assert mode_of(parse(text)) == "sequence"
-    listed = text.replace("val_split", 'kitti_sequence_to_frames_file: "/w/map.csv" val_split')
+    listed = text.replace("val_split", 'kitti_sequence_to_frames_file: "/w/map.json" val_split')
     found = note(parse(listed), "kitti_config.kitti_sequence_to_frames_file")
-    assert found.no_effect and "manifest" in found.text
+    assert found.replaced and "manifest" in found.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""Checks of training_config, augmentation_config and cost_function_config."""
+
+from __future__ import annotations
+
+from detectnet.spec import findings
+from detectnet.spec.findings import Found
+from detectnet.spec.message import Message
+from detectnet.spec.problems import Problem
+
+_SCHEDULES = ("soft_start_annealing_schedule", "early_stopping_annealing_schedule")
+_SIDES = (
+    ("crop_left", "crop_right"),
+    ("crop_top", "crop_bottom"),
+    ("output_image_min", "output_image_max"),
+)
+_HIGH, _LOW = 0.1, 1e-8
+"""Learning rates beyond these are hardly meant; Adam works from about 1e-6 to 1e-2."""
+
+
+def check_training(spec: Message) -> Found:
+    """Numbers that must agree with each other."""
+    yield from _schedule(spec.training_config, spec.evaluation_config)
+    yield from _augmentation(spec.augmentation_config)
+    yield from _objectives(spec.cost_function_config)
+
+
+def _schedule(training: Message, evaluation: Message) -> Found:
+    rate = training.learning_rate
+    given = [name for name in _SCHEDULES if rate.has(name)]
+    if training.has("learning_rate") and not given:
+        yield findings.missing(rate, _SCHEDULES[0], " or ".join(_SCHEDULES))
+    for name in given:
+        yield from _rates(getattr(rate, name))
+    soft = rate.soft_start_annealing_schedule
+    if soft.soft_start > soft.annealing:
+        what = "later than annealing; both are fractions of the training."
+        yield findings.problem(soft, "soft_start", what, findings.at_most(soft, "annealing"))
+    if _SCHEDULES[1] in given:
+        yield from _patience(rate.early_stopping_annealing_schedule, training, evaluation)
+
+
+def _rates(schedule: Message) -> Found:
+    low, high = schedule.min_learning_rate, schedule.max_learning_rate
+    if not (schedule.has("min_learning_rate") and schedule.has("max_learning_rate")):
+        return
+    if low > high:
+        what, allowed = "larger than max_learning_rate.", findings.at_most(schedule, "max_learning_rate")
+        yield findings.problem(schedule, "min_learning_rate", what, allowed)
+    elif high > _HIGH or high < _LOW:
+        text = f"{high:g} is hardly meant; usual are 1e-5 to 1e-3"
+        yield findings.note(schedule, "max_learning_rate", text)
+    elif low == high:
+        text = f"equal to max_learning_rate: the rate stays at {low:g} from beginning to end"
+        yield findings.note(schedule, "min_learning_rate", text)
+
+
+def _patience(schedule: Message, training: Message, evaluation: Message) -> Found:
+    """Epochs, despite the name: from one validation to the length of the training."""
+    patience = schedule.patience_steps
+    period, epochs = evaluation.validation_period_during_training, training.num_epochs
+    if not schedule.has("patience_steps") or not training.has("num_epochs"):
+        return
+    if not period <= patience <= epochs:
+        what = f"{patience} epochs of patience are out of range."
+        allowed = f"{period} (validation_period_during_training) to {epochs} (num_epochs)"
+        yield findings.problem(schedule, "patience_steps", what, allowed)
+
+
+def _augmentation(augmentation: Message) -> Found:
+    spatial = augmentation.spatial_augmentation
+    if spatial.zoom_min > spatial.zoom_max:
+        # 1 is no zoom: the bound that lies on its wrong side is the one that was not meant.
+        field = "zoom_max" if spatial.zoom_max < 1 else "zoom_min"
+        what = f"zoom_min {spatial.zoom_min:g} is larger than zoom_max {spatial.zoom_max:g}."
+        yield findings.problem(spatial, field, what)
+    size = augmentation.preprocessing
+    for low, high in _SIDES:
+        first, last = getattr(size, low), getattr(size, high)
+        if first and last and first >= last:
+            what = f"{first} is not smaller than {high}."
+            yield findings.problem(size, low, what, findings.at_most(size, high))
+
+
+def _objectives(cost: Message) -> Found:
+    for target in cost.target_classes:
+        yield from _objectives_of(target)
+    given = [one for one in cost.target_classes if one.has("class_weight")]
+    if given and not any(one.class_weight for one in given):
+        yield findings.problem(given[0], "class_weight", "every class weighs 0.", "above 0")
+    high = "max_objective_weight"
+    if cost.has(high) and cost.min_objective_weight > cost.max_objective_weight:
+        what = f"larger than {high}."
+        yield findings.problem(cost, "min_objective_weight", what, findings.at_most(cost, high))
+
+
+def _objectives_of(target: Message) -> Found:
+    names = [one.name for one in target.objectives]
+    for name in ("cov", "bbox"):
+        if names and name not in names:
+            at, path = findings.start_of(target), target._below("objectives")
+            remedy = "Every class needs both, cov and bbox."
+            yield Problem(at, path, f"objective '{name}' is missing.", remedy=remedy)
+    for field in ("initial_weight", "weight_target"):
+        if names and sum(getattr(one, field) for one in target.objectives) <= 0:
+            what = f"every {field} is 0; at least one objective needs more."
+            yield findings.problem(target, "objectives", what)
+    if target.has("class_weight") and target.class_weight == 0:
+        yield findings.note(target, "class_weight", f"0: '{target.name}' is never learnt")

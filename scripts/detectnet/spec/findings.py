@@ -1,0 +1,60 @@
+"""How a check says what it found: a problem or a note at a field of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from detectnet.spec.message import Message
+from detectnet.spec.problems import Note, Problem
+
+Found = Iterator[Problem | Note]
+
+
+def line_of(message: Message, field: str) -> int:
+    """Line of a field, of a map's value (``name[key]``), of its key (``name[key].key``) or of a list's item
+    (``name[2]``); the line where the message starts when the file does not give it."""
+    return message._lines.get(field) or start_of(message)
+
+
+def start_of(message: Message) -> int:
+    """Line where a message starts; a whole file starts on line 1."""
+    return max(message._line, 1)
+
+
+def path_of(message: Message, field: str) -> str:
+    """Path of a field from the top of the file; of the message itself for an empty name."""
+    return message._below(field) if field else message._path
+
+
+def at_most(message: Message, field: str) -> str:
+    """The bound that another field sets, and where."""
+    where = f" in line {line_of(message, field)}" if message.has(field) else ""
+    return f"at most {getattr(message, field):g} ({field}{where})"
+
+
+def problem(message: Message, field: str, what: str, allowed: str = "", remedy: str = "") -> Problem:
+    """A mistake in a field, on the field's line."""
+    return Problem(line_of(message, field), path_of(message, field), what, allowed, remedy)
+
+
+def missing(message: Message, field: str, allowed: str = "", remedy: str = "") -> Problem:
+    """A field that must be there and is not, on the line where its message starts."""
+    what = "required, but missing."
+    return Problem(start_of(message), path_of(message, field), what, allowed, remedy)
+
+
+def note(message: Message, field: str, text: str) -> Note:
+    """Something worth a word about a field."""
+    return Note(line_of(message, field), path_of(message, field), text)
+
+
+def no_effect(message: Message, field: str, why: str) -> Note:
+    """A field that is accepted and not acted on."""
+    text = f"no effect: {why}"
+    return Note(line_of(message, field), path_of(message, field), text, no_effect=True)
+
+
+def replaced(message: Message, field: str, by: str) -> Note:
+    """A field that the commands act on and the rules replace."""
+    text = f"replaced by {by}"
+    return Note(line_of(message, field), path_of(message, field), text, replaced=True)
