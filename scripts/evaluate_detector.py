@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detectnet.logs import parser, run
+from detectnet.logs import log, parser, run
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -24,6 +24,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from detectnet import spec
     from detectnet.detection.evaluation import evaluate
+    from detectnet.detection.tao_table import tao_table
 
     experiment = spec.load(args.spec, "experiment")
     if args.model.suffix == ".onnx":
@@ -31,7 +32,7 @@ def main(args: argparse.Namespace) -> None:
     else:
         from detectnet.network.predict import predict_keras as predict
     with predict(args.model, args.validation, experiment, threads=args.threads) as predictions:
-        evaluate(
+        metrics = evaluate(
             predictions,
             predictions.contract,
             experiment.evaluation_config,
@@ -39,6 +40,10 @@ def main(args: argparse.Namespace) -> None:
             args.stage,
             args.out,
         )
+    mode = experiment.evaluation_config.average_precision_mode
+    # Only a Keras model is evaluated together with the loss.
+    cost = getattr(predictions, "cost", None)
+    log.info("%s", tao_table(metrics, mode, cost=cost, seconds=metrics["seconds_per_image"]))
 
 
 if __name__ == "__main__":

@@ -23,47 +23,53 @@ def dbscan_labels(first: np.ndarray, second: np.ndarray, weight: np.ndarray, lea
     Returns:
         int64 (N,).
     """
-    other = first != second
-    point, near = np.concatenate([first, second[other]]), np.concatenate([second, first[other]])
-    core = _is_core(point, near, weight, least)
-    to_core = core[near]
-    point, near = point[to_core], near[to_core]
-    between = core[point]
-    root = _components(point[between], near[between], len(weight))
-    first_root = np.full(len(weight), len(weight))
-    np.minimum.at(first_root, point, root[near])
-    first_root[core] = root[core]
+    core = _is_core(first, second, weight, least)
+    one, other = core[first], core[second]
+    both = one & other
+    root = components(first[both], second[both], len(weight))
+    root[~core] = len(weight)
+    border = one != other
+    first, second, one = first[border], second[border], one[border]
+    # A point's own root is only read where it is core, and only written where it is not.
+    np.minimum.at(root, np.where(one, second, first), root[np.where(one, first, second)])
     labels = np.full(len(weight), NOISE)
-    reached = first_root < len(weight)
-    labels[reached] = np.unique(first_root[reached], return_inverse=True)[1]
+    reached = root < len(weight)
+    labels[reached] = np.unique(root[reached], return_inverse=True)[1]
     return labels
 
 
-def _is_core(point: np.ndarray, near: np.ndarray, weight: np.ndarray, least: float) -> np.ndarray:
+def _is_core(first: np.ndarray, second: np.ndarray, weight: np.ndarray, least: float) -> np.ndarray:
     """Mask of the core points.
 
     Rounding depends on the order of addition; where that could decide, the sum is made as scikit-learn
     makes it, over the neighbours in ascending order.
     """
-    sums = np.bincount(point, weight[near], minlength=len(weight))
+    other = first != second
+    sums = np.bincount(first, weight[second], minlength=len(weight))
+    sums += np.bincount(second[other], weight[first[other]], minlength=len(weight))
     for close in np.flatnonzero(np.abs(sums - least) < 1e-9 * max(least, 1.0)):
-        sums[close] = weight[np.sort(near[point == close])].sum()
+        near = np.union1d(second[first == close], first[second == close])
+        sums[close] = weight[near].sum()
     return sums >= least
 
 
-def _components(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
-    """For each of ``count`` points the lowest point that it is connected with; both directions are given.
+def components(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
+    """For each of ``count`` points the lowest point that it is connected with, int64 (count,).
 
-    Every point points at the lowest one that it knows of. Roots learn of lower roots from the neighbours
-    of all their points, and pointers are shortened, until nothing changes.
+    Every point points at the lowest one that it knows of. Roots learn of lower roots from the pairs of
+    their points, and pointers are shortened, until no pair has two roots.
+
+    Args:
+        first, second: int64 (P,), the pairs of connected points, each once.
     """
     root = np.arange(count)
-    while True:
-        before = root.copy()
-        np.minimum.at(root, before[first], before[second])
-        if np.array_equal(root, before):
-            return root
+    while len(first):
+        one, other = root[first], root[second]
+        np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
         root = _shortened(root)
+        apart = root[first] != root[second]
+        first, second = first[apart], second[apart]
+    return root
 
 
 def _shortened(root: np.ndarray) -> np.ndarray:

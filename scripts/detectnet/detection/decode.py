@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectnet.contract import Contract
+from detectnet.contract import BBOX_OFFSET, BBOX_SCALE, Contract
 from detectnet.errors import UserError
 
 
@@ -64,6 +64,39 @@ def decode(cov: np.ndarray, bbox: np.ndarray, contract: Contract, clip: bool = T
     if not finite.all():
         boxes, coverage, classes = boxes[finite], coverage[finite], classes[finite]
     return Candidates(clip_boxes(boxes, contract) if clip else boxes, coverage, classes)
+
+
+def decode_deepstream(cov: np.ndarray, bbox: np.ndarray, contract: Contract, least: np.ndarray) -> Candidates:
+    """Decode one picture's outputs as nvinfer's built-in parser does, in single precision.
+
+    Columns and rows are a whole number of pixels apart, ``ceil(width / w)``; scale 35 and offset 0.5 are
+    built in, whatever the contract says. An edge at or beyond the frame's size is put on its last pixel, one
+    below 0 on 0; boxes whose edges are then the wrong way round are left out.
+
+    Args:
+        cov: float (C, h, w), after the sigmoid.
+        bbox: float (4C, h, w).
+        contract: sizes and classes.
+        least: float (C,), ``pre-cluster-threshold`` of each class; a cell at or above it is a candidate.
+
+    Returns:
+        The candidates by class, row and column; cells with a box that is not finite are left out.
+
+    Raises:
+        UserError: a tensor has not the shape of the contract.
+    """
+    _check_shapes(cov, bbox, contract)
+    classes, rows, columns = np.nonzero(cov >= least.astype(np.float32)[:, None, None])
+    distance = bbox.reshape(len(cov), 4, *cov.shape[1:])[classes, :, rows, columns].astype(np.float32)
+    size = np.array([contract.width, contract.height])
+    steps = -(-size // [contract.grid_width, contract.grid_height])
+    scale = np.float32(BBOX_SCALE)
+    centre = (np.stack([columns, rows], axis=1) * steps + BBOX_OFFSET).astype(np.float32) / scale
+    edges = np.hstack([centre - distance[:, :2], centre + distance[:, 2:]]) * scale
+    last = np.tile(size, 2).astype(np.float32)
+    boxes = np.where(edges >= last, last - 1, np.maximum(edges, 0)).astype(np.float64)
+    fit = np.isfinite(edges).all(axis=1) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)
+    return Candidates(boxes[fit], cov[classes, rows, columns].astype(np.float64)[fit], classes[fit])
 
 
 def clip_boxes(boxes: np.ndarray, contract: Contract) -> np.ndarray:

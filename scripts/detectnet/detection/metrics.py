@@ -92,14 +92,15 @@ def match_tao(truth: np.ndarray, boxes: np.ndarray, confidence: np.ndarray, mini
     """TAO's matching: each detection looks at its best ground truth only, taken or not.
 
     Coordinates are rounded to whole pixels (half to even), and IoU counts the border pixels. When the best
-    is taken the detection is false. The size filter is the caller's, see ``inside``.
+    is taken the detection is false. Confidences are compared in single precision; TAO leaves the order of
+    equal ones open, here it is the order given. The size filter is the caller's, see ``inside``.
 
     Args: as for ``match``.
     """
     overlap = iou(np.rint(boxes), np.rint(truth), inclusive=True)
     made = _all_false(overlap)
     taken = np.zeros(len(truth), dtype=bool)
-    for one in _near_a_truth(overlap, confidence, minimum_iou):
+    for one in _near_a_truth(overlap, confidence.astype(np.float32), minimum_iou):
         best = int(np.argmax(overlap[one]))
         if not taken[best]:
             made.outcome[one], made.truth[one], made.iou[one] = HIT, best, overlap[one, best]

@@ -4,50 +4,70 @@ from __future__ import annotations
 
 import numpy as np
 
+Pairs = tuple[np.ndarray, np.ndarray]
+SMALLEST = float(np.finfo(np.float32).tiny)
 
-def all_pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
+
+def all_pairs(count: int) -> Pairs:
     """Every pair of ``count`` points once, each point with itself too: two int64 index arrays."""
     return np.triu_indices(count)
 
 
-def overlapping_pairs(boxes: np.ndarray, border: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of boxes that share some area, each once, and each box of some area with itself.
+def overlapping_pairs(
+    boxes: np.ndarray, *, border: float = 0.0, floor: float = SMALLEST
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of boxes, each once and each box with itself too, and intersection / (union + floor) of each.
 
-    A sweep along x: the partners of a box are those that start between its left and its right edge.
+    Pairs that are left out do not overlap.
 
     Args:
-        boxes: float64 (N, 4), x1 y1 x2 y2.
+        boxes: float (N, 4), x1 y1 x2 y2.
         border: added to widths and heights, 1 where coordinates name inclusive pixels.
+        floor: added to the union; the default only spares boxes without area the division by zero.
 
     Returns:
-        Two int64 index arrays of equal length, in no particular order.
+        Two int64 index arrays and the values, 0..1, of the boxes' type; all (P,), in no particular order.
     """
     order = np.argsort(boxes[:, 0], kind="stable")
     x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T)
-    here = np.arange(len(boxes))
-    partners = np.maximum(np.searchsorted(x1, x2 + border) - here, 0)
-    first = np.repeat(here, partners)
-    second = np.arange(len(first)) + np.repeat(here - (np.cumsum(partners) - partners), partners)
-    wide = np.minimum(x2[first], x2[second]) - x1[second] + border > 0
-    high = np.minimum(y2[first], y2[second]) - np.maximum(y1[first], y1[second]) + border > 0
-    share = wide & high
-    return order[first[share]], order[second[share]]
+    first, second = _sweep(x1, x2 + border)
+    # With 200 boxes on one object there are 20000 pairs, and new arrays cost more than the arithmetic.
+    shared = np.minimum(x2[first], x2[second])
+    shared -= x1[second]
+    shared += border
+    np.maximum(shared, 0, out=shared)
+    high = np.minimum(y2[first], y2[second])
+    high -= np.maximum(y1[first], y1[second])
+    high += border
+    shared *= np.maximum(high, 0, out=high)
+    area = (x2 - x1 + border) * (y2 - y1 + border)
+    union = area[first]
+    union += area[second]
+    union -= shared
+    union += floor
+    shared /= union
+    return order[first], order[second], shared
 
 
-def pair_iou(
-    boxes: np.ndarray, first: np.ndarray, second: np.ndarray, *, border: float = 0.0, floor: float = 0.0
-) -> np.ndarray:
-    """intersection / (union + floor) of pairs of boxes that overlap, float64 (P,), 0..1.
+def near_starts(start: np.ndarray, stop: np.ndarray) -> Pairs:
+    """Pairs of intervals of which one starts within the other, each once, and each with itself.
 
     Args:
-        boxes: float64 (N, 4), x1 y1 x2 y2.
-        first, second: indices of the pairs.
-        border: added to widths and heights, 1 where coordinates name inclusive pixels.
-        floor: added to the union.
+        start, stop: numbers (N,), the ends of the intervals, both belonging to them.
+
+    Returns:
+        Two int64 index arrays of equal length; the first starts no later than the second.
     """
-    x1, y1, x2, y2 = np.ascontiguousarray(boxes.T)
-    width = np.minimum(x2[first], x2[second]) - np.maximum(x1[first], x1[second]) + border
-    height = np.minimum(y2[first], y2[second]) - np.maximum(y1[first], y1[second]) + border
-    inter = np.maximum(width, 0) * np.maximum(height, 0)
-    area = (x2 - x1 + border) * (y2 - y1 + border)
-    return inter / (area[first] + area[second] - inter + floor)
+    order = np.argsort(start, kind="stable")
+    first, second = _sweep(start[order], stop[order])
+    return order[first], order[second]
+
+
+def _sweep(start: np.ndarray, stop: np.ndarray) -> Pairs:
+    """``near_starts`` of intervals in ascending order of ``start``."""
+    here = np.arange(len(start))
+    partners = np.maximum(np.searchsorted(start, stop, side="right") - here, 0)
+    first = np.repeat(here, partners)
+    second = np.arange(len(first))
+    second += np.repeat(here - (np.cumsum(partners) - partners), partners)
+    return first, second

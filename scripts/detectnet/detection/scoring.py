@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from detectnet.data.boxes import width
-from detectnet.detection.cluster import Detections
+from detectnet.detection.detections import Detections
 from detectnet.detection.metrics import (
     FALSE,
     HIT,
@@ -246,7 +246,9 @@ def _operating_point(pictures: Sequence[Picture], scored: Sequence[Scored]) -> d
 
 
 def _ap(scored: Scored, kind: str) -> float | None:
-    value = average_precision(pr_curve(scored.confidence, scored.hit, scored.total), kind)
+    # TAO sorts in single precision, where more confidences are equal.
+    confidence = scored.confidence if kind == "correct" else scored.confidence.astype(np.float32)
+    value = average_precision(pr_curve(confidence, scored.hit, scored.total), kind)
     return None if math.isnan(value) else value
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from detectnet.detection.metrics import FALSE, HIT, NEUTRAL, pr_curve
 from detectnet.detection.scoring import Picture, Scored
-from detectnet.files import PathLike, atomic_path
+from detectnet.files import PathLike, write_csv
 
 WORDS = {HIT: "tp", FALSE: "fp", NEUTRAL: "neutral"}
 CURVE_POINTS = 1000
@@ -31,11 +31,20 @@ def write(
     ``pr_curve.csv``: see ``curve_table``. Boxes are in network-input pixels.
     """
     found = pd.DataFrame(_detections(pictures, scored, clustering), columns=DETECTION_COLUMNS)
-    _write(found.round({"confidence": 6, "iou": 4} | dict.fromkeys(EDGES, 3)), out_dir, "detections.csv")
+    write_csv(
+        Path(out_dir) / "detections.csv",
+        found.round({"confidence": 6, "iou": 4} | dict.fromkeys(EDGES, 3)),
+    )
     truth = pd.DataFrame(_truths(pictures, scored, clustering), columns=TRUTH_COLUMNS)
-    _write(truth.round({"confidence": 6} | dict.fromkeys(EDGES, 3)), out_dir, "ground_truth.csv")
+    write_csv(
+        Path(out_dir) / "ground_truth.csv",
+        truth.round({"confidence": 6} | dict.fromkeys(EDGES, 3)),
+    )
     curve = pd.concat([curve_table(name, one) for name, one in scored.items()])
-    _write(curve.round({"threshold": 6, "recall": 6, "precision": 6, "f1": 6}), out_dir, "pr_curve.csv")
+    write_csv(
+        Path(out_dir) / "pr_curve.csv",
+        curve.round({"threshold": 6, "recall": 6, "precision": 6, "f1": 6}),
+    )
 
 
 def curve_table(name: str, scored: Scored) -> pd.DataFrame:
@@ -86,8 +95,3 @@ def _truths(
             for k, box in enumerate(picture.truth[name]):
                 outcome = "neutral" if one.neutral[index][k] else "found" if k in finder else "missed"
                 yield (picture.frame_id, picture.source, name, *box, outcome, finder.get(k))
-
-
-def _write(table: pd.DataFrame, out_dir: PathLike, name: str) -> None:
-    with atomic_path(Path(out_dir) / name) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")

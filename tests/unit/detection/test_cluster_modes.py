@@ -111,8 +111,18 @@ def test_hybrid_runs_nms_on_the_members_of_surviving_clusters():
     found = cluster(FIVE, FIVE_COVERAGE, hybrid, "tlt-infer")
     np.testing.assert_allclose(found.boxes, FIVE[:1])
     np.testing.assert_allclose(found.confidence, [0.6])
-    with pytest.raises(UserError, match=r"HYBRID.*DBSCAN, NMS"):
-        cluster(FIVE, FIVE_COVERAGE, hybrid, "tlt")
+
+
+def test_hybrid_in_evaluation_is_dbscan_and_then_nms_with_its_own_threshold():
+    # The lone box of 0.95 is noise, box 1 and 2 are suppressed by box 0.
+    hybrid = changed(clustering_algorithm="HYBRID")
+    found = cluster(FIVE, FIVE_COVERAGE, hybrid)
+    np.testing.assert_allclose(found.boxes, FIVE[:1])
+    np.testing.assert_allclose(found.confidence, [0.6])
+    cut = changed(clustering_algorithm="HYBRID", nms_confidence_threshold=0.6)
+    assert len(cluster(FIVE, FIVE_COVERAGE, cut)) == 0, "NMS is strict"
+    dropped = changed(clustering_algorithm="HYBRID", dbscan_confidence_threshold=1.5)
+    assert len(cluster(FIVE, FIVE_COVERAGE, dropped)) == 0, "the cluster's sum is 1.4"
 
 
 def test_criterion_mse_measures_coordinates_in_pixels():
@@ -179,7 +189,7 @@ def test_settings_from_names_and_numbers():
         ClusterSettings.from_dict({"dbscan_epss": 0.2})
     with pytest.raises(UserError, match="DBSCAN, NMS, HYBRID"):
         ClusterSettings.from_dict({"clustering_algorithm": "KMEANS"})
-    with pytest.raises(UserError, match="tlt, tlt-infer, nms"):
+    with pytest.raises(UserError, match="tlt, tlt-infer, nms, deepstream-group"):
         cluster(FIVE, FIVE_COVERAGE, EPS, "best")
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
+from detectnet.data.boxes import iou
 from detectnet.detection.cluster import ClusterSettings, cluster
 from detectnet.detection.dbscan import dbscan_labels
-from detectnet.detection.neighbours import all_pairs, overlapping_pairs, pair_iou
+from detectnet.detection.neighbours import overlapping_pairs
 
 
 def frame(seed):
@@ -57,8 +58,8 @@ def check(seeds):
         reference = DBSCAN(eps=eps, min_samples=least, metric="precomputed")
         # scikit-learn takes fractional limits everywhere but in its check of parameters.
         expected = reference.set_params(min_samples=1).fit(distance, sample_weight=coverage / least)
-        first, second = overlapping_pairs(boxes)
-        near = 1 - pair_iou(boxes, first, second, floor=1e-5) <= eps
+        first, second, iou = overlapping_pairs(boxes, floor=1e-5)
+        near = 1 - iou <= eps
         labels = dbscan_labels(first[near], second[near], coverage / least, 1.0)
         np.testing.assert_array_equal(labels, expected.labels_, err_msg=f"seed {seed}")
         borders += (labels >= 0).sum() - len(expected.core_sample_indices_)
@@ -114,21 +115,13 @@ def test_at_a_distance_of_one_all_boxes_are_neighbours():
     assert found.members.tolist() == [3]
 
 
-def test_the_sweep_finds_exactly_the_overlapping_pairs():
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_the_sweep_leaves_out_no_overlapping_pair_and_measures_the_others(inclusive):
     for seed in range(300):
         boxes = frame(seed)[0]
-        for border in (0.0, 1.0):
-            first, second = all_pairs(len(boxes))
-            expected = {
-                (i, j)
-                for i, j in zip(first.tolist(), second.tolist(), strict=True)
-                if (
-                    np.minimum(boxes[i, 2:], boxes[j, 2:]) - np.maximum(boxes[i, :2], boxes[j, :2]) + border
-                    > 0
-                ).all()
-            }
-            got = [
-                tuple(sorted(pair)) for pair in zip(*map(np.ndarray.tolist, overlapping_pairs(boxes, border)))
-            ]
-            assert len(got) == len(set(got))
-            assert set(got) == expected
+        first, second, value = overlapping_pairs(boxes, border=float(inclusive))
+        pairs = list(zip(np.minimum(first, second).tolist(), np.maximum(first, second).tolist(), strict=True))
+        assert len(pairs) == len(set(pairs))
+        made = np.zeros((len(boxes), len(boxes)))
+        made[first, second] = made[second, first] = value
+        np.testing.assert_allclose(made, iou(boxes, boxes, inclusive), rtol=1e-12)
