@@ -13,8 +13,8 @@ import keras
 from keras import KerasTensor, layers
 
 from detectnet.errors import UserError
+from detectnet.network.blocks import FixedStatisticsNormalization
 from detectnet.network.graph import sources
-from detectnet.network.resnet import FixedStatisticsNormalization
 
 Config = dict[str, Any]
 _WINDOWS = {"Conv2D": "kernel_size", "DepthwiseConv2D": "kernel_size"}
@@ -37,6 +37,7 @@ _SHARED = {
     "AveragePooling2D": ("pool_size", "strides", "padding"),
     "ZeroPadding2D": ("padding",),
     "Activation": ("activation",),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
     "Dropout": ("rate",),
     "Add": (),
     "Concatenate": (),
@@ -111,6 +112,15 @@ def _same(kind: str, window: tuple[int, int], dilation: tuple[int, int]) -> tupl
     return tuple(((size - 1) * step + 1) // 2 for size, step in zip(window, dilation))
 
 
+def _same_in_keras3(kind: str, config: Config) -> bool:
+    """Whether Keras 3 pads "same" like NVIDIA's Keras: convolutions of stride 1 and odd size.
+
+    Pooling is never among them: theirs pads with zeros, which count in a maximum and in a mean.
+    """
+    odd = all(size % 2 for size in config[_WINDOWS[kind]])
+    return not kind.endswith("Pooling2D") and odd and set(config["strides"]) == {1}
+
+
 def _described(layer: layers.Layer, parents: list[str], *, same: bool) -> Config:
     fixed = isinstance(layer, FixedStatisticsNormalization)
     kind = "BatchNormalization" if fixed else type(layer).__name__
@@ -155,7 +165,7 @@ def _rebuilt(layer: Config, tensors: dict[str, KerasTensor], where: object) -> K
         made = FixedStatisticsNormalization
     arguments = [tensors[source] for source, *_ in node]
     tensor = arguments[0] if len(arguments) == 1 else arguments
-    if ours.get("padding") == "same" and set(ours["strides"]) != {1}:
+    if ours.get("padding") == "same" and not _same_in_keras3(kind, ours):
         ours["padding"] = "valid"
         zeros = _same(kind, ours[_WINDOWS[kind]], ours.get("dilation_rate", (1, 1)))
         if any(zeros):

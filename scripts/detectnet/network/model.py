@@ -13,8 +13,9 @@ from keras import KerasTensor, layers
 from detectnet.contract import STRIDE
 from detectnet.errors import UserError, did_you_mean
 from detectnet.files import PathLike, atomic_path
+from detectnet.network.backbones import backbone
+from detectnet.network.blocks import Template, convolution
 from detectnet.network.graph import convolutions
-from detectnet.network.resnet import Template, convolution, resnet
 from detectnet.network.weights import read_model
 
 if TYPE_CHECKING:
@@ -61,16 +62,49 @@ def build_model(
     """
     _check(model_config, classes, height, width, channels)
     template = _template(model_config, seed, policy)
+    build = backbone(model_config.arch).build
     inputs = keras.Input((height, width, channels), name="input_1", dtype="float32")
-    trunk = keras.Model(inputs, resnet(inputs, template))
-    count = len(classes)
-    objectives = model_config.objective_set
-    outputs = [
-        _head(BBOX, 4 * count, "linear", _feature(trunk, objectives.bbox.input), template),
-        _head(COV, count, "sigmoid", _feature(trunk, objectives.cov.input), template),
-    ]
+    trunk = keras.Model(inputs, build(inputs, template))
+    outputs = _heads(trunk, model_config, len(classes), template)
     _check_grid(outputs, height, width)
-    return keras.Model(inputs, outputs, name=_name(template))
+    return keras.Model(inputs, outputs, name=_name(model_config, trunk))
+
+
+def with_heads(
+    model: keras.Model,
+    model_config: Message,
+    classes: list[str] | tuple[str, ...],
+    *,
+    seed: int = 42,
+) -> keras.Model:
+    """A loaded graph as a detector: itself where it has both heads, else with fresh heads on it.
+
+    Args:
+        model: from a file (``load_graph``); it keeps its layers and its weights.
+        model_config: ``allow_loaded_model_modification`` allows new heads; ``objective_set`` may name the
+            layer that they sit on.
+        classes: names in the order of the coverage channels.
+        seed: of the new heads' kernels.
+
+    Raises:
+        UserError: heads are missing and may not be added.
+    """
+    if list(model.output_names) == list(HEADS):
+        return model
+    missing = [name for name in HEADS if name not in model.output_names]
+    if not missing:
+        outputs = [model.get_layer(name).output for name in HEADS]
+        return keras.Model(model.inputs, outputs, name=model.name)
+    if not model_config.allow_loaded_model_modification or len(model.outputs) > 1:
+        raise UserError(
+            f"the loaded network has no {' and no '.join(missing)}; its outputs: "
+            f"{', '.join(model.output_names)}",
+            where=model_config.where("load_graph"),
+            remedy="Set allow_loaded_model_modification: true to put fresh heads on it, or load a detector.",
+        )
+    outputs = _heads(model, model_config, len(classes), Template(seed=seed))
+    _check_grid(outputs, *model.input_shape[1:3])
+    return keras.Model(model.inputs, outputs, name=f"{model.name}_detectnet_v2")
 
 
 def regularization_loss(model: keras.Model, kind: str, weight: float) -> KerasTensor:
@@ -157,14 +191,7 @@ def _template(config: Message, seed: int, policy: str) -> Template:
 def _check(
     config: Message, classes: list[str] | tuple[str, ...], height: int, width: int, channels: int
 ) -> None:
-    where = config.where("arch")
-    if config.arch != "resnet":
-        raise UserError(
-            f"there is no back-bone '{config.arch}'",
-            where=where,
-            allowed="resnet",
-            remedy=did_you_mean(config.arch, ["resnet"]),
-        )
+    family = backbone(config.arch, config.where("arch"))
     if not classes:
         raise UserError("the detector has no classes", remedy="Name them in target_class_mapping.")
     if channels not in (1, 3):
@@ -174,18 +201,26 @@ def _check(
             f"an input of {width} x {height} pixels", where="preprocessing", allowed="multiples of 16"
         )
     frozen = {float(block) for block in config.freeze_blocks}
-    if not frozen <= {0.0, 1.0, 2.0, 3.0, 4.0}:
+    if not frozen <= set(family.freezable):
         raise UserError(
             f"freeze_blocks is {sorted(frozen)}",
             where=config.where("freeze_blocks"),
-            allowed="0 (the stem) to 4",
+            allowed=f"whole numbers from {family.freezable[0]} to {family.freezable[-1]} for {config.arch}",
         )
-    if frozen and not config.pretrained_model_file:
+    if config.width_multiplier != 1 and not family.widths:
         raise UserError(
-            "blocks are frozen at random weights",
-            where=config.where("freeze_blocks"),
-            remedy="Set pretrained_model_file too, or remove freeze_blocks.",
+            f"{config.arch} has no other width than its own",
+            where=config.where("width_multiplier"),
+            allowed="1; other widths are for resnet",
         )
+
+
+def _heads(trunk: keras.Model, config: Message, count: int, template: Template) -> list[KerasTensor]:
+    objectives = config.objective_set
+    return [
+        _head(BBOX, 4 * count, "linear", _feature(trunk, objectives.bbox.input), template),
+        _head(COV, count, "sigmoid", _feature(trunk, objectives.cov.input), template),
+    ]
 
 
 def _feature(trunk: keras.Model, part: str) -> KerasTensor:
@@ -220,10 +255,12 @@ def _check_grid(outputs: list[KerasTensor], height: int, width: int) -> None:
             )
 
 
-def _name(template: Template) -> str:
-    pooling = "" if template.use_pooling else "_nopool"
-    norm = "_bn" if template.use_batch_norm else ""
-    return f"resnet{template.num_layers}{pooling}{norm}_detectnet_v2"
+def _name(config: Message, trunk: keras.Model) -> str:
+    """NVIDIA's name of a detector: ``resnet18_nopool_bn_detectnet_v2``."""
+    pooling = "" if config.use_pooling else "_nopool"
+    depth = f"{config.num_layers}{pooling}" if backbone(config.arch).depths else ""
+    norm = any(isinstance(layer, layers.BatchNormalization) for layer in trunk.layers)
+    return f"{config.arch}{depth}{'_bn' if norm else ''}_detectnet_v2"
 
 
 def _without_time(path: Path) -> None:

@@ -1,10 +1,16 @@
-"""Weight files with NVIDIA's layer names: plain Keras 2.2 HDF5, as NGC publishes them."""
+"""Weight files with NVIDIA's layer names: plain Keras 2.2 HDF5, as NGC publishes them.
+
+Files written here follow the description of that format. They were compared with files built by hand from it,
+and never tried with TLT or TAO itself.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -19,6 +25,11 @@ from detectnet.network import keras2
 
 KERAS_VERSION = "2.2.4"
 HDF5 = (".hdf5", ".h5")
+OUTCOMES = ("loaded", "skipped")
+SHORTCUT = "_shortcut"
+NO_PROJECTION = "not in the file, which has no projection here (trained with all_projections: false)"
+# What Keras 2.2 calls the one weight whose name differs from Keras 3.
+_DEPTHWISE = "depthwise_kernel"
 Weights = dict[str, dict[str, np.ndarray]]
 
 
@@ -55,14 +66,16 @@ def read_hdf5(path: PathLike) -> Weights:
     """
     with _opened(path) as file:
         root = file.get("model_weights", file)
-        if "layer_names" not in root.attrs:
+        names = _texts(root.attrs, "layer_names")
+        if not names:
             raise UserError(
                 "the HDF5 file has no list of layers",
                 where=path,
                 allowed="a model or weights file of Keras 2 (attribute layer_names)",
+                remedy="A .weights.h5 of Keras 3 does not name its layers: save the whole model as .keras.",
             )
         found: Weights = {}
-        for layer in _texts(root.attrs["layer_names"]):
+        for layer in names:
             for owner, weight, array in _layer_weights(root[layer], layer, path):
                 found.setdefault(owner, {})[weight] = array
         return found
@@ -92,6 +105,8 @@ def read_model(path: PathLike) -> keras.Model:
 def load_by_name(model: keras.Model, path: PathLike) -> pd.DataFrame:
     """Copy weights into the layers of the same names; the heads (the model's outputs) always start fresh.
 
+    A layer that does not fit is left as it is, whatever kind of file it is. The table is logged too.
+
     Args:
         model: changed in place.
         path: ``.hdf5`` or ``.h5`` of Keras 2.2, or a ``.keras`` file.
@@ -106,9 +121,10 @@ def load_by_name(model: keras.Model, path: PathLike) -> pd.DataFrame:
     stored = read_hdf5(path) if Path(path).suffix.lower() in HDF5 else _weights(read_model(path))
     own = {layer.name: layer for layer in model.layers if layer.weights}
     rows = [(name, _transfer(layer, stored.get(name), model.output_names)) for name, layer in own.items()]
-    rows += [(name, "not in the model") for name in stored if name not in own]
+    rows += [(name, _surplus(name)) for name in stored if name not in own]
+    loaded, skipped = OUTCOMES
     table = pd.DataFrame(
-        [(name, "skipped" if why else "loaded", why) for name, why in rows],
+        [(name, skipped if why else loaded, why) for name, why in rows],
         columns=["layer", "outcome", "why"],
     )
     _summarise(table, path)
@@ -123,17 +139,36 @@ def refuse_encrypted(path: PathLike) -> None:
     """
     suffix = Path(path).suffix.lower()
     if suffix in (".tlt", ".etlt"):
-        what = "a model encrypted with a user key" if suffix == ".tlt" else "an encrypted export for TensorRT"
+        what = (
+            "a Keras model encrypted with its user's key"
+            if suffix == ".tlt"
+            else f"a model exported for TensorRT{_inside(path)} and encrypted with its user's key"
+        )
         raise UserError(
             f"{suffix} is {what}, in a closed format of NVIDIA",
             where=path,
             allowed=".hdf5 or .h5 (Keras 2.2), .keras (a model of this product)",
-            remedy="Decrypt it with NVIDIA's own tools, or take the .hdf5 that NGC has for this network.",
+            remedy="TAO 5 saves the same network as .hdf5. Without it, start from the .hdf5 that NGC has for "
+            "this back-bone (pretrained_detectnet_v2, for instance resnet18.hdf5 or resnet_18.hdf5).",
         )
 
 
+def _inside(path: PathLike) -> str:
+    """What the open header of a .etlt says: an int32 length, and the name of the input of a UFF model."""
+    if not Path(path).is_file():
+        return ""
+    with Path(path).open("rb") as file:
+        size = int.from_bytes(file.read(4), "little")
+        name = file.read(min(size, 64))
+    if size == 0:
+        return " (ONNX)" if Path(path).stat().st_size > 4 else ""
+    return f" (UFF, input '{name.decode()}')" if len(name) == size and name.isascii() else ""
+
+
 def _write_layer(group: h5py.Group, layer: keras.Layer) -> None:
-    names = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    renamed = {"kernel": _DEPTHWISE} if depthwise else {}
+    names = [f"{layer.name}/{renamed.get(weight.name, weight.name)}:0" for weight in layer.weights]
     group.attrs["weight_names"] = np.array(names, "S") if names else np.zeros(0, "S1")
     for name, weight in zip(names, layer.weights):
         group.create_dataset(name, data=weight.numpy().astype(np.float32), track_times=False)
@@ -154,18 +189,23 @@ def _layer_weights(group: h5py.Group, layer: str, path: PathLike) -> list[tuple[
 
     The owner is the layer, except in a group that holds a whole model: there each weight names its own.
     """
-    names = _texts(group.attrs["weight_names"])
+    names = _texts(group.attrs, "weight_names")
     owners = {name.rsplit("/", 2)[-2] for name in names if "/" in name}
     found = []
     for name in names:
         if name not in group:
             raise UserError(f"the weight '{name}' is listed but missing", where=f"{path}, layer {layer}")
         owner = name.rsplit("/", 2)[-2] if len(owners) > 1 else layer
-        found.append((owner, name.rsplit("/", 1)[-1].removesuffix(":0"), group[name][()]))
+        weight = name.rsplit("/", 1)[-1].removesuffix(":0")
+        found.append((owner, "kernel" if weight == _DEPTHWISE else weight, group[name][()]))
     return found
 
 
-def _texts(values: np.ndarray) -> list[str]:
+def _texts(attributes: Mapping[str, np.ndarray], name: str) -> list[str]:
+    """A list of names; Keras splits one that is too long for an attribute into ``name0``, ``name1``, ..."""
+    split = itertools.takewhile(attributes.__contains__, (f"{name}{part}" for part in itertools.count()))
+    parts = [name] if name in attributes else list(split)
+    values = itertools.chain.from_iterable(attributes[part] for part in parts)
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
 
@@ -201,7 +241,7 @@ def _transfer(
     if layer.name in fresh:
         return "heads start fresh"
     if stored is None:
-        return "not in the file"
+        return NO_PROJECTION if SHORTCUT in layer.name else "not in the file"
     wanted = {weight.name: tuple(weight.shape) for weight in layer.weights}
     given = {name: array.shape for name, array in stored.items()}
     if wanted != given:
@@ -211,16 +251,26 @@ def _transfer(
     return ""
 
 
+def _surplus(name: str) -> str:
+    return "not in the model" + (", whose all_projections is false" if SHORTCUT in name else "")
+
+
 def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
 
 
 def _summarise(table: pd.DataFrame, path: PathLike) -> None:
-    loaded = int((table.outcome == "loaded").sum())
-    reasons = Counter(table.why[table.outcome == "skipped"])
+    loaded = int((table.outcome == OUTCOMES[0]).sum())
+    reasons = Counter(table.why[table.outcome == OUTCOMES[1]])
     log.info("%s: weights of %d layers loaded, %d skipped", path, loaded, len(table) - loaded)
-    for row in table[table.outcome == "skipped"].itertuples():
-        log.info("  skipped %s: %s", row.layer, row.why)
+    log.info("%s", table.to_string(index=False, justify="left"))
+    if reasons[NO_PROJECTION]:
+        log.warning(
+            "%s: %d layers of projections start at random, since the file has none; "
+            "all_projections: false has the file's own layers",
+            path,
+            reasons[NO_PROJECTION],
+        )
     if not loaded:
         most = reasons.most_common(1)[0][0] if reasons else "the file has no weights"
         raise UserError(

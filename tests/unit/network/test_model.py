@@ -16,6 +16,7 @@ from detectnet.network.model import (
     load_model,
     regularization_loss,
     save_model,
+    with_heads,
     with_policy,
 )
 from detectnet.spec.message import Message
@@ -80,8 +81,8 @@ def test_heads_can_sit_on_a_named_layer():
     [
         ({"use_pooling": True}, {}, "use_pooling: false"),
         ({"arch": "resnext"}, {}, "Did you mean 'resnet'"),
-        ({"freeze_blocks": [5.0], "pretrained_model_file": "a.hdf5"}, {}, "0 .the stem. to 4"),
-        ({"freeze_blocks": [1.0]}, {}, "pretrained_model_file"),
+        ({"freeze_blocks": [5.0]}, {}, "whole numbers from 0 to 4 for resnet"),
+        ({"freeze_blocks": [0.5]}, {}, "whole numbers from 0 to 4 for resnet"),
         ({"objective_set": objectives("block_9")}, {}, "0 layer names"),
         ({"objective_set": objectives("relu")}, {}, "exactly one"),
         ({}, {"height": 100}, "multiples of 16"),
@@ -166,8 +167,8 @@ def test_equal_models_are_equal_files(tmp_path):
     [
         ("missing.keras", None, "does not exist"),
         ("broken.keras", b"not a zip", "not a Keras model"),
-        ("model.tlt", b"", "encrypted with a user key"),
-        ("model.etlt", b"", "encrypted export"),
+        ("model.tlt", b"", "encrypted with its user's key"),
+        ("model.etlt", b"", "exported for TensorRT and encrypted"),
     ],
 )
 def test_what_is_no_model_is_refused(tmp_path, name, content, words):
@@ -176,3 +177,45 @@ def test_what_is_no_model_is_refused(tmp_path, name, content, words):
     with pytest.raises(UserError, match=words) as caught:
         load_model(tmp_path / name)
     assert name in str(caught.value)
+
+
+def headless(seed=42):
+    """What a file of a back-bone alone holds."""
+    detector = randomize(network(seed=seed))
+    return keras.Model(detector.input, detector.get_layer("block_4a_relu").output, name="trunk")
+
+
+def test_a_graph_with_heads_stays_what_it_is():
+    model = network()
+    assert with_heads(model, config(load_graph=True), ("plate",)) is model
+
+
+def test_a_graph_with_its_heads_in_another_order_gives_boxes_first():
+    model = randomize(network())
+    turned = keras.Model(model.input, model.outputs[::-1])
+    made = with_heads(turned, config(load_graph=True), ("plate",))
+    assert made.output_names == ["output_bbox", "output_cov"]
+    for one, two in zip(outputs(model, pictures()), outputs(made, pictures())):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_graph_without_heads_gets_them_only_when_that_is_allowed():
+    trunk = headless()
+    with pytest.raises(UserError, match=r"no output_bbox and no output_cov.*allow_loaded_model_modification"):
+        with_heads(trunk, config(load_graph=True), ("plate",))
+    allowed = config(load_graph=True, allow_loaded_model_modification=True)
+    made = with_heads(trunk, allowed, ("car", "plate"), seed=3)
+    assert made.output_shape == [(None, 4, 4, 8), (None, 4, 4, 2)]
+    for one, two in zip(trunk.get_weights(), made.get_weights()):
+        np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(
+        *(with_heads(trunk, allowed, ("plate",), seed=n).get_weights()[-2] for n in (1, 2))
+    )
+
+
+def test_half_a_detector_is_refused():
+    model = network()
+    half = keras.Model(model.input, [model.outputs[0], model.get_layer("conv1").output])
+    allowed = config(load_graph=True, allow_loaded_model_modification=True)
+    with pytest.raises(UserError, match="no output_cov; its outputs: output_bbox, conv1"):
+        with_heads(half, allowed, ("plate",))

@@ -7,8 +7,9 @@ from networks import config, network, outputs, pictures, randomize
 from scipy.signal import correlate2d
 
 from detectnet.errors import UserError
+from detectnet.network.blocks import Template
 from detectnet.network.model import build_model, count_parameters
-from detectnet.network.resnet import Template, resnet
+from detectnet.network.resnet import resnet
 
 # name(kernel, stride, filters), as NVIDIA's weight files have them.
 RESNET10 = """
@@ -84,6 +85,47 @@ def test_a_bottleneck_has_its_stride_on_the_first_convolution():
     assert set(RESNET50_BLOCK_2A.split()) <= described(model)
 
 
+def by_the_rule(units, projections, share):
+    """Convolutions of a bottleneck or basic ResNet from the rule of the names, as ``described`` has them."""
+    deep, counts = units
+    yield f"conv1(7,2,{64 // share})"
+    for block, (count, filters) in enumerate(zip(counts, (64, 128, 256, 512)), start=1):
+        for unit, letters in enumerate([*"abcdefghijklmnopqrstuvwxyz", *(f"a{one}" for one in "abcdefghij")]):
+            if unit == count:
+                break
+            step, narrow = (2 if unit == 0 and block < 4 else 1), filters // share
+            name = f"block_{block}{letters}_conv"
+            wide = 4 * narrow if deep else narrow
+            yield f"{name}_1({1 if deep else 3},{step},{narrow})"
+            yield f"{name}_2(3,1,{narrow})"
+            if deep:
+                yield f"{name}_3(1,1,{wide})"
+            if projections or unit == 0:
+                yield f"{name}_shortcut(1,{step},{wide})"
+
+
+@pytest.mark.parametrize("projections", [True, False])
+@pytest.mark.parametrize(
+    ("layers", "units", "convolutions"),
+    [
+        (34, (False, (3, 4, 6, 3)), (49, 37)),
+        (50, (True, (3, 4, 6, 3)), (65, 53)),
+        (101, (True, (3, 4, 23, 3)), (133, 104)),
+    ],
+)
+def test_deeper_layers_follow_the_same_rule(layers, units, convolutions, projections):
+    model = network(layers, width_multiplier=0.125, all_projections=projections)
+    wanted = list(by_the_rule(units, projections, share=8))
+    assert described(model) == set(wanted)
+    assert len(wanted) == convolutions[0 if projections else 1]
+
+
+@pytest.mark.parametrize("table", [(RESNET10, (1, 1, 1, 1)), (RESNET18, (2, 2, 2, 2))])
+def test_the_rule_gives_the_published_tables(table):
+    text, counts = table
+    assert list(by_the_rule((False, counts), True, share=1)) == text.split()
+
+
 def test_names_do_not_depend_on_what_was_built_before():
     first, second = network(18), network(18)
     assert [one.name for one in first.layers] == [one.name for one in second.layers]
@@ -154,7 +196,7 @@ def test_batch_normalisation_is_the_formula_with_epsilon_one_thousandth():
 
 
 def test_frozen_blocks_train_their_batch_norm_only():
-    model = network(freeze_blocks=[0.0, 2.0], pretrained_model_file="pretrained.hdf5")
+    model = network(freeze_blocks=[0.0, 2.0])
     trained = {one.path for one in model.trainable_variables}
     for frozen in ("conv1", "block_2a_conv_1", "block_2a_conv_2", "block_2a_conv_shortcut"):
         assert not {f"{frozen}/kernel", f"{frozen}/bias"} & trained
