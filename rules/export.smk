@@ -12,6 +12,8 @@ rule export_onnx:
         ),
     log:
         f"{LOGS}/export_onnx.log",
+    benchmark:
+        f"{BENCHMARKS}/export_onnx.tsv"
     conda:
         "../envs/pipeline.yaml"
     threads: 2

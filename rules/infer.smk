@@ -8,6 +8,8 @@ rule infer_pictures:
         f"{RESULTS}/{{stage}}/inference/{{name}}/inference.csv",
     log:
         f"{LOGS}/infer_pictures/{{stage}}/{{name}}.log",
+    benchmark:
+        f"{BENCHMARKS}/infer_pictures/{{stage}}/{{name}}.tsv"
     wildcard_constraints:
         name=one_of(CONFIG["infer"]),
     conda:
@@ -20,7 +22,7 @@ rule infer_pictures:
         out=folder,
         spec=lambda wildcards: CONFIG["specs"][spec_of_stage(wildcards.stage)],
         cluster_params=CONFIG["specs"]["infer"],
-        settings=CLUSTER_PARAMS.to_text(),
+        settings=INFERENCE.to_text(),
         folder=inferred_folder,
     message:
         "Running stage {wildcards.stage} on {wildcards.name}"

@@ -10,6 +10,8 @@ rule prune_detector:
         ),
     log:
         f"{LOGS}/prune_detector.log",
+    benchmark:
+        f"{BENCHMARKS}/prune_detector.tsv"
     conda:
         "../envs/pipeline.yaml"
     threads: 2

@@ -68,6 +68,8 @@ rule render_clip:
         "data/clips/{name}.mp4",
     log:
         f"{LOGS}/render_clip/{{name}}.log",
+    benchmark:
+        f"{BENCHMARKS}/render_clip/{{name}}.tsv"
     wildcard_constraints:
         name=one_of(CONFIG["clips"]),
     conda:

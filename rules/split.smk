@@ -11,6 +11,8 @@ rule split_groups:
         links=f"{RESULTS}/split_links.csv",
     log:
         f"{LOGS}/split_groups.log",
+    benchmark:
+        f"{BENCHMARKS}/split_groups.tsv"
     conda:
         "../envs/pipeline.yaml"
     threads: 1

@@ -1,7 +1,8 @@
 """A trained Keras network as an ONNX file that TensorRT 8.2, DeepStream and ONNX Runtime take as it is.
 
 The network computes in NHWC; the file is NCHW from input to outputs. Batch normalisation is folded into
-the convolutions, their zero padding is an attribute, and no transpose is left. Names follow the Keras layers,
+the convolutions (depthwise ones are convolutions in groups), zero padding is an attribute of what it stands
+before, and no transpose is left. Names follow the Keras layers,
 so that a line of an engine's profile can be traced back, and equal weights give equal bytes.
 """
 
@@ -12,7 +13,8 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from detectnet.contract import Contract
 from detectnet.deploy.bundle import CONTRACT_FILE, METADATA_KEY, labels_text
@@ -33,9 +35,16 @@ from detectnet.network.model import load_model
 
 IR_VERSION = 7
 """The version that came with opset 13; TensorRT 8.2's parser reads up to 8."""
-EXPECTED_OPERATORS = frozenset({"Conv", "Relu", "Add", "Sigmoid", "MaxPool", "AveragePool"})
+EXPECTED_OPERATORS = frozenset(
+    {"Conv", "Relu", "Clip", "Add", "Concat", "Sigmoid", "MaxPool", "AveragePool", "Pad"}
+)
+"""All that the back-bones and heads need; TensorRT 8.2 has them."""
 RESHAPING_OPERATORS = ("Reshape", "Transpose")
-_ARGUMENT_NAMES = ("input", "kernel", "bias")
+_ARGUMENT_NAMES = {
+    "Conv": ("input", "kernel", "bias"),
+    "Clip": ("input", "lowest", "highest"),
+    "Pad": ("input", "zeros", "value"),
+}
 
 
 def export(model_keras_path: PathLike, contract: Contract, out_dir: PathLike) -> Contract:
@@ -87,6 +96,7 @@ def to_onnx(model: keras.Model, contract: Contract, where: object = None) -> Mod
     _check_sizes(model, contract, where)
     proto = _converted(folded(model), contract)
     _drop_idle_reshapes(proto)
+    _fold_padding(proto.graph)
     _canonicalise(proto, contract, [layer.name for layer in model.layers])
     _check_operators(proto, where)
     inside = json.dumps(dataclasses.replace(contract, model_sha256=None).to_json(), sort_keys=True)
@@ -106,8 +116,8 @@ def folded(model: keras.Model) -> keras.Model:
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             source = model.get_layer(before[layer.name][0])
-            plain = isinstance(source, keras.layers.Conv2D) and source.activation is keras.activations.linear
-            if plain and readers[source.name] == 1:
+            convolves = isinstance(source, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
+            if convolves and source.activation is keras.activations.linear and readers[source.name] == 1:
                 pairs[source.name] = layer
     swallowed = {layer.name for layer in pairs.values()}
 
@@ -126,7 +136,9 @@ def folded(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _merged(convolution: keras.layers.Conv2D, norm: keras.layers.BatchNormalization) -> list[np.ndarray]:
+def _merged(
+    convolution: keras.layers.Conv2D | keras.layers.DepthwiseConv2D, norm: keras.layers.BatchNormalization
+) -> list[np.ndarray]:
     """[kernel, bias] of the convolution with the batch normalisation after it, computed in float64."""
 
     def values(variable: keras.Variable | None, default: float) -> np.ndarray:
@@ -134,7 +146,11 @@ def _merged(convolution: keras.layers.Conv2D, norm: keras.layers.BatchNormalizat
 
     scale = values(norm.gamma, 1) / np.sqrt(values(norm.moving_variance, 1) + norm.epsilon)
     bias = scale * (values(convolution.bias, 0) - values(norm.moving_mean, 0)) + values(norm.beta, 0)
-    return [(values(convolution.kernel, 0) * scale).astype(np.float32), bias.astype(np.float32)]
+    kernel = values(convolution.kernel, 0)
+    # A depthwise kernel is (h, w, channels, multiplier): its output channels are the last two axes.
+    depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+    kernel = kernel * (scale.reshape(kernel.shape[2:]) if depthwise else scale)
+    return [kernel.astype(np.float32), bias.astype(np.float32)]
 
 
 def _check_sizes(model: keras.Model, contract: Contract, where: object) -> None:
@@ -185,6 +201,57 @@ def _drop_idle_reshapes(proto: ModelProto) -> None:
                 names[:] = [new if name == old else name for name in names]
 
 
+def _fold_padding(graph: onnx.GraphProto) -> None:
+    """Make each zero padding an attribute of the one convolution or max pooling that reads it.
+
+    The padding of a max pooling is no zeros but nothing at all, which is the same after a ReLU.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+    readers = Counter(name for node in graph.node for name in node.input)
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in list(graph.node):
+        pad = makers.get(node.input[0]) if node.op_type in ("Conv", "MaxPool") else None
+        if pad is None or pad.op_type != "Pad" or readers[pad.output[0]] > 1:
+            continue
+        more = _zeros(pad, constants)
+        attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+        automatic = attributes.pop("auto_pad", b"NOTSET")
+        if more is None or automatic not in (b"NOTSET", b"VALID"):
+            continue
+        if node.op_type == "MaxPool" and not _never_negative(pad.input[0], makers, constants):
+            continue
+        attributes["pads"] = [own + one for own, one in zip(attributes.get("pads", [0] * 4), more)]
+        _refill(node.attribute, [onnx.helper.make_attribute(*one) for one in attributes.items()])
+        node.input[0] = pad.input[0]
+        graph.node.remove(pad)
+
+
+def _zeros(pad: NodeProto, constants: Mapping[str, TensorProto]) -> list[int] | None:
+    """[top, left, bottom, right] zeros of a Pad of NCHW maps; None where it is anything else."""
+    mode = {one.name: onnx.helper.get_attribute_value(one) for one in pad.attribute}.get("mode", b"constant")
+    given = [constants.get(name) for name in pad.input[1:] if name]
+    if mode != b"constant" or None in given:
+        return None
+    pads, *filled = (onnx.numpy_helper.to_array(tensor) for tensor in given)
+    sides = pads.reshape(2, -1)
+    if sides.shape[1] != 4 or sides[:, :2].any() or any(value.any() for value in filled):
+        return None
+    return sides[:, 2:].ravel().tolist()
+
+
+def _never_negative(name: str, makers: Mapping[str, NodeProto], constants: Mapping[str, TensorProto]) -> bool:
+    """Whether a ReLU, or a concatenation of such, made the tensor."""
+    node = makers.get(name)
+    if node is None:
+        return False
+    if node.op_type == "Concat":
+        return all(_never_negative(one, makers, constants) for one in node.input)
+    lowest = constants.get(node.input[1]) if node.op_type == "Clip" else None
+    return node.op_type == "Relu" or (
+        lowest is not None and bool((onnx.numpy_helper.to_array(lowest) >= 0).all())
+    )
+
+
 def _canonicalise(proto: ModelProto, contract: Contract, layers: list[str]) -> None:
     """Order, names and header that depend on the network only, not on the converter's counters."""
     graph = proto.graph
@@ -196,9 +263,10 @@ def _canonicalise(proto: ModelProto, contract: Contract, layers: list[str]) -> N
         layer = _layer_of(node, constants, layers)
         node.name = renamed.get(node.output[0]) or unique(f"{layer}/{node.op_type}")
         renamed[node.output[0]] = node.name
-        for place, name in enumerate(node.input):
+        arguments = chain(_ARGUMENT_NAMES.get(node.op_type, ()), repeat("constant"))
+        for name, argument in zip(node.input, arguments):
             if name in constants and name not in renamed:
-                renamed[name] = unique(f"{layer}/{_ARGUMENT_NAMES[min(place, 2)]}")
+                renamed[name] = unique(f"{layer}/{argument}")
         attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
         _refill(node.attribute, attributes)
         _refill(node.input, [renamed[name] for name in node.input])

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from detectnet.errors import UserError, did_you_mean
-from detectnet.files import PathLike, atomic_path, sha256, write_json
+from detectnet.files import PathLike, sha256, write_csv, write_json
 from detectnet.logs import log
 from detectnet.network.channels import Indices, Node, graph, parameters, sliced, surviving, writers
 from detectnet.network.graph import convolutions
@@ -134,8 +134,7 @@ def prune_stage(
     out = Path(out)
     save_model(after, out / "model.keras")
     write_hdf5(after, out / "model.hdf5")
-    with atomic_path(out / "pruning.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(out / "pruning.csv", table)
     sizes = _sizes(before, after)
     asked = {"threshold": threshold, "ratio": ratio}
     write_json(out / "provenance.json", {**sizes, **_provenance(model_path, criterion, asked, used)})

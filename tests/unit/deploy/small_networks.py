@@ -1,5 +1,6 @@
 """Networks that are small enough to export in a test."""
 
+import keras
 import numpy as np
 
 from detectnet.contract import Contract
@@ -21,8 +22,9 @@ def contract(width=96, height=64, classes=("plate", "car"), **fields):
 
 
 def network(contract, *, policy="float32", layers=10, seed=0, **fields):
-    """A narrow detector with trained-looking weights and statistics."""
-    fields = {"num_layers": layers, "width_multiplier": 0.125, "use_batch_norm": True, **fields}
+    """A detector with trained-looking weights and statistics; narrow where the back-bone can be."""
+    narrow = {} if fields.get("arch", "resnet") != "resnet" else {"width_multiplier": 0.125}
+    fields = {"num_layers": layers, "use_batch_norm": True, **narrow, **fields}
     config = Message(MODEL_CONFIG, "spec.cfg", "model_config", _values=fields)
     size = (contract.height, contract.width, contract.channels)
     model = build_model(config, contract.classes, *size, policy=policy)
@@ -31,7 +33,8 @@ def network(contract, *, policy="float32", layers=10, seed=0, **fields):
         for weight in layer.weights:
             values = random.normal(size=weight.shape)
             if weight.name == "kernel":
-                values /= 2 * np.sqrt(np.prod(weight.shape[:-1]))
+                depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+                values /= 2 * np.sqrt(np.prod(weight.shape[: 2 if depthwise else 3]))
             if weight.name in ("moving_variance", "gamma"):
                 values = 0.5 + np.abs(values)
             weight.assign(values.astype(np.float32))

@@ -1,6 +1,5 @@
-"""Pruning against an independent selection, and against the original with the same channels zeroed."""
+"""Pruning's edges, its search for a share of the parameters, its refusals and its files."""
 
-import itertools
 import json
 
 import keras
@@ -14,146 +13,10 @@ import prune_detector
 from detectnet.errors import UserError
 from detectnet.files import sha256
 from detectnet.network.model import count_parameters, flops, load_model, save_model
-from detectnet.network.pruning import Criterion, prune
+from detectnet.network.pruning import EQUALIZATIONS, NORMALIZERS, Criterion, prune
 from detectnet.network.weights import read_hdf5
 
 SMALL = {"granularity": 2, "minimum": 4}
-
-
-def convolutions(model):
-    return [one for one in model.layers if type(one) in (layers.Conv2D, layers.DepthwiseConv2D)]
-
-
-def kept_channels(before, after):
-    """layer -> ascending indices that stayed, found by the biases, no two of which are equal."""
-    found = {}
-    for layer in convolutions(before):
-        wanted = after.get_layer(layer.name).get_weights()[1]
-        found[layer.name] = [int(np.flatnonzero(layer.get_weights()[1] == one)[0]) for one in wanted]
-    return found
-
-
-def masked(model, kept):
-    """The model with all channels zeroed that were pruned: kernel, bias, gamma and beta."""
-    owner = {}
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            owner[layer.name] = layer.input._keras_history.operation.name
-    for layer in model.layers:
-        name = owner.get(layer.name, layer.name)
-        if name in kept:
-            values = layer.get_weights()
-            gone = np.setdiff1d(np.arange(len(values[1])), kept[name])
-            depthwise = isinstance(layer, layers.DepthwiseConv2D)
-            values[0][(..., gone, slice(None)) if depthwise else (..., gone)] = 0
-            values[1][gone] = 0
-            layer.set_weights(values)
-    return model
-
-
-def assert_same_as_masked(before, after, tolerance=1e-5):
-    small = outputs(after, pictures())
-    for one, two in zip(small, outputs(masked(before, kept_channels(before, after)), pictures())):
-        np.testing.assert_allclose(one, two, atol=tolerance, rtol=tolerance)
-
-
-def by_hand(model, members, normalizer, merge, threshold, granularity, minimum):
-    """The filters that a group keeps, written from the description, filter by filter."""
-    stats = []
-    for name in members:
-        kernel = model.get_layer(name).get_weights()[0]
-        norms = [float(np.linalg.norm(kernel[..., f].astype(float).ravel())) for f in range(kernel.shape[-1])]
-        scale = max(norms) if normalizer == "max" else sum(n * n for n in norms) ** 0.5 / len(norms)
-        stats.append([n / scale for n in norms])
-    merged = [merge(values) for values in zip(*stats)]
-    total = len(merged)
-    count = sum(value > threshold for value in merged)
-    count = max(count, min(minimum, total))
-    while count % granularity and count < total:
-        count += 1
-    return sorted(sorted(range(total), key=lambda f: -merged[f])[: min(count, total)])
-
-
-MERGES = {
-    "union": max,
-    "intersection": min,
-    "arithmetic_mean": lambda values: sum(values) / len(values),
-    "geometric_mean": lambda values: float(np.exp(np.mean(np.log(values)))),
-}
-
-
-@pytest.mark.parametrize("equalization", MERGES)
-@pytest.mark.parametrize(("normalizer", "threshold"), [("max", 0.6), ("L2", 3.5)])
-@pytest.mark.parametrize("projections", [True, False])
-def test_selection_is_the_described_one(equalization, normalizer, threshold, projections):
-    model = randomize(network(18, all_projections=projections))
-    criterion = Criterion(normalizer, equalization, granularity=8, minimum=10)
-    pruned, table, used = prune(model, criterion, threshold=threshold)
-    kept = kept_channels(model, pruned)
-    groups = [["conv1"]]
-    for block in (1, 2, 3, 4):
-        for unit in "ab":
-            groups.append([f"block_{block}{unit}_conv_1"])
-        ends = [f"block_{block}a_conv_2", f"block_{block}a_conv_shortcut"]
-        if projections:
-            groups += [ends, [f"block_{block}b_conv_2", f"block_{block}b_conv_shortcut"]]
-        else:
-            groups.append([*ends, f"block_{block}b_conv_2"])
-    for group in groups:
-        expected = by_hand(model, group, normalizer, MERGES[equalization], threshold, 8, 10)
-        for name in group:
-            assert kept[name] == expected, name
-    assert used == threshold
-    assert sorted(table.layer) == sorted([*itertools.chain(*groups), "output_bbox", "output_cov"])
-    assert (table.before > table.after).any()
-
-
-@pytest.mark.parametrize("fields", [{"layers": 18}, {"all_projections": False, "layers": 18}, {"layers": 50}])
-def test_the_pruned_network_is_the_masked_original(fields):
-    model = randomize(network(**fields))
-    pruned = prune(model, Criterion(**SMALL), threshold=0.6).model
-    assert count_parameters(pruned) < 0.8 * count_parameters(model)
-    assert [one.name for one in pruned.layers] == [one.name for one in model.layers]
-    assert_same_as_masked(model, pruned, 1e-4 if fields["layers"] == 50 else 1e-5)
-
-
-def test_frozen_layers_are_pruned_and_stay_frozen():
-    model = randomize(network(freeze_bn=True, freeze_blocks=[1.0], pretrained_model_file="a.hdf5"))
-    pruned, table, _ = prune(model, Criterion(**SMALL), threshold=0.6)
-    row = table.set_index("layer").loc["block_1a_conv_1"]
-    assert row.after < row.before
-    assert not pruned.get_layer("block_1a_conv_1").trainable
-    assert type(pruned.get_layer("bn_conv1")) is type(model.get_layer("bn_conv1"))
-    assert_same_as_masked(model, pruned)
-
-
-def mobile():
-    """Depthwise convolutions, a concatenation, pooling and a broadcast weight per picture cell."""
-    inputs = keras.Input((64, 64, 3), name="input_1")
-    x = layers.Conv2D(16, 3, strides=2, padding="same", name="stem")(inputs)
-    x = layers.ReLU(6.0, name="relu_1")(layers.BatchNormalization(name="bn_1")(x))
-    x = layers.ZeroPadding2D(1, name="pad")(x)
-    x = layers.DepthwiseConv2D(3, name="depthwise")(x)
-    x = layers.BatchNormalization(name="bn_2")(x)
-    left = layers.MaxPooling2D(2, name="pool")(layers.Conv2D(12, 1, name="left")(x))
-    right = layers.Conv2D(20, 3, strides=2, padding="same", activation="relu", name="right")(x)
-    x = layers.Concatenate(name="concat")([left, right])
-    x = layers.Conv2D(24, 3, padding="same", activation="relu", name="body")(x)
-    gate = layers.Conv2D(1, 1, activation="sigmoid", name="gate")(x)
-    x = layers.Multiply(name="gated")([x, gate])
-    outputs = [layers.Conv2D(4, 1, name="output_bbox")(x), layers.Conv2D(1, 1, name="output_cov")(x)]
-    return randomize(keras.Model(inputs, outputs))
-
-
-def test_depthwise_concatenation_and_broadcast_are_followed():
-    model = mobile()
-    pruned, table, _ = prune(model, Criterion(**SMALL), threshold=0.7)
-    after = table.set_index("layer").after
-    assert after["stem"] == after["depthwise"] < 16
-    assert (after["left"] < 12, after["right"] < 20, after["body"] < 24) == (True, True, True)
-    assert (after["gate"], after["output_bbox"], after["output_cov"]) == (1, 4, 1)
-    assert pruned.get_layer("body").get_weights()[0].shape[2] == after["left"] + after["right"]
-    assert_same_as_masked(model, pruned)
 
 
 def test_channels_that_meet_the_input_or_a_concatenation_are_left_alone():
@@ -201,13 +64,29 @@ def test_a_threshold_of_zero_prunes_nothing():
         np.testing.assert_array_equal(one, two)
 
 
+def stays(values, **options):
+    """The filters that stay of a 1x1 convolution of one input channel, whose filters have these norms."""
+    inputs = keras.Input((8, 8, 1), name="input_1")
+    x = layers.Conv2D(len(values), 1, name="conv")(inputs)
+    model = keras.Model(inputs, layers.Conv2D(1, 1, name="output_cov")(x))
+    model.get_layer("conv").set_weights([np.float32(values).reshape(1, 1, 1, -1), np.arange(len(values))])
+    criterion = Criterion(options.pop("normalizer", "max"), granularity=1, minimum=options.pop("minimum", 1))
+    return prune(model, criterion, **options).model.get_layer("conv").bias.numpy().astype(int).tolist()
+
+
 def test_a_filter_at_the_threshold_goes():
-    model = randomize(network())
-    kernel = model.get_layer("block_2a_conv_1").get_weights()[0].astype(np.float64)
-    norms = np.sqrt((kernel**2).sum(axis=(0, 1, 2)))
-    shares = np.sort(norms / norms.max())
-    table = prune(model, Criterion(granularity=1, minimum=1), threshold=float(shares[10])).table
-    assert table.set_index("layer").after["block_2a_conv_1"] == 32 - 11
+    assert stays([0.5, 2, -1, 1.5, 0.25], threshold=0.5) == [1, 3]
+    assert stays([0.5, 2, -1, 1.5, 0.25], threshold=float(np.nextafter(0.5, 0))) == [1, 2, 3]
+    # The sum of squares is 100, so that the norms are n / 10 * 4.
+    values = [1, -3, 3, 9]
+    assert stays(values, threshold=1.2, normalizer="L2") == [3]
+    assert stays(values, threshold=0.4, normalizer="L2") == [1, 2, 3]
+    assert stays(values, threshold=0.39, normalizer="L2") == [0, 1, 2, 3]
+
+
+def test_of_equal_filters_the_first_ones_stay():
+    assert stays([1, 2, 1, 2, -1, 1], threshold=0.5, minimum=4) == [0, 1, 2, 3]
+    assert stays([1, 1, 1, 1, 1], threshold=1.0, minimum=3) == [0, 1, 2]
 
 
 def test_an_excluded_layer_keeps_its_filters_and_those_of_its_group():
@@ -218,12 +97,19 @@ def test_an_excluded_layer_keeps_its_filters_and_those_of_its_group():
     assert set(table.index[table.before == table.after]) == untouched
 
 
-def test_a_dead_layer_is_pruned_to_its_minimum():
+@pytest.mark.parametrize("equalization", EQUALIZATIONS)
+@pytest.mark.parametrize("normalizer", NORMALIZERS)
+def test_a_dead_layer_is_pruned_to_its_minimum(normalizer, equalization):
     model = randomize(network())
-    layer = model.get_layer("block_4a_conv_1")
-    layer.set_weights([np.zeros_like(one) for one in layer.get_weights()])
-    table = prune(model, Criterion(**SMALL), threshold=0.1).table.set_index("layer")
-    assert table.after["block_4a_conv_1"] == 4
+    for name in ("block_4a_conv_1", "block_3a_conv_2", "block_3a_conv_shortcut"):
+        model.get_layer(name).kernel.assign(np.zeros(model.get_layer(name).kernel.shape))
+    criterion = Criterion(normalizer, equalization, **SMALL)
+    pruned, table, _ = prune(model, criterion, threshold=0.1)
+    after = table.set_index("layer").after
+    assert [after[name] for name in ("block_4a_conv_1", "block_3a_conv_2", "block_3a_conv_shortcut")] == [
+        4
+    ] * 3
+    assert all(np.isfinite(one).all() for one in outputs(pruned, pictures()))
 
 
 @pytest.mark.parametrize(
