@@ -3,12 +3,15 @@
 TRAINING_MESSAGES = [
     "random_seed",
     "dataset_config.target_class_mapping",
+    "dataset_config.data_sources.source_weight",
+    "dataset_config.data_sources.tfrecords_path",
     "dataset_config.sampling_mode",
     "augmentation_config",
     "model_config",
     "cost_function_config",
     "training_config",
     "bbox_rasterizer_config",
+    "loss_mask_label_filter",
     "evaluation_config.validation_period_during_training",
     "evaluation_config.first_validation_epoch",
 ]
@@ -20,6 +23,7 @@ rule train_detector:
         library("train_detector"),
         training=all_shards(TRAINING),
         validation=all_shards(VALIDATION),
+        initial=INITIAL_MODEL or [],
     output:
         expand(f"{RESULTS}/train/{{file}}", file=TRAINED_FILES),
     log:
@@ -36,8 +40,9 @@ rule train_detector:
         spec=CONFIG["specs"]["train"],
         messages=messages("train", *TRAINING_MESSAGES),
         out=folder,
+        initial=f"--initial-model {shlex.quote(INITIAL_MODEL)}" if INITIAL_MODEL else "",
     message:
         "Training the network"
     shell:
         run_script("train_detector") + " --spec {params.spec} --training {input.training}"
-        " --validation {input.validation} --out {params.out} --threads {threads}"
+        " --validation {input.validation} {params.initial} --out {params.out} --threads {threads}"

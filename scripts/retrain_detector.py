@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from detectnet.logs import parser, run
+from detectnet.logs import run
+from detectnet.network.arguments import train_as_asked, training_parser
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    made = parser(__doc__)
-    made.add_argument("--spec", type=Path, required=True, help="experiment spec with load_graph: true")
-    made.add_argument("--initial-model", type=Path, required=True, help="model.keras of the pruned network")
-    made.add_argument("--training", type=Path, nargs="+", required=True, help="record shards to train on")
-    made.add_argument("--validation", type=Path, nargs="*", default=[], help="record shards to validate on")
-    made.add_argument("--out", type=Path, required=True, help="folder for model, history and checkpoints")
-    made.add_argument("--threads", type=int, default=2, help="threads of network and input pipeline")
-    made.add_argument(
-        "--afresh", action="store_true", help="drop this training's checkpoints and finished result"
-    )
-    return made
+    return training_parser(__doc__, retrain=True)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -31,7 +21,6 @@ def main(args: argparse.Namespace) -> None:
     """
     from detectnet import spec
     from detectnet.errors import UserError
-    from detectnet.network.training import train
 
     experiment = spec.load(args.spec, "experiment")
     if not experiment.model_config.load_graph:
@@ -40,15 +29,7 @@ def main(args: argparse.Namespace) -> None:
             where=experiment.model_config.where("load_graph"),
             remedy="Set load_graph: true.",
         )
-    train(
-        experiment,
-        args.training,
-        args.validation,
-        args.out,
-        initial_model=args.initial_model,
-        threads=args.threads,
-        resume=not args.afresh,
-    )
+    train_as_asked(experiment, args)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Pictures a second of the input pipeline alone, and of training steps, with the real spec at 640x640."""
+"""Input pipeline, training steps and the rasteriser's share of them, with the real spec at 640x640."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +23,10 @@ from detectnet.network.predict import records_of
 from detectnet.network.step import TrainingStep, adam
 
 SPEC = Path(__file__).resolve().parents[2] / "config" / "specs" / "plates" / "experiment_config.cfg"
+SCRIPTS = SPEC.parents[3] / "scripts"
 SIZE, PICTURES, BATCH = 640, 24, 8
+STEP_SECONDS = 1.4  # of the full-width network on two idle cores, the faster of float32 and bfloat16
+SHARE = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +71,41 @@ def test_training_step_of_the_full_width_network(benchmark, records, experiment)
         lambda: step(pictures, targets, 1e-4, weights).losses.numpy(), rounds=3, warmup_rounds=2
     )
     benchmark.extra_info["pictures_per_second"] = round(BATCH / benchmark.stats.stats.min, 2)
+
+
+RASTERIZE = """
+import sys, time
+import numpy as np
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+from detectnet import spec
+from detectnet.network.targets import TargetSettings, rasterize
+boxes, batch, size = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+settings = TargetSettings.from_spec(spec.load(sys.argv[1], "experiment"))
+random = np.random.default_rng(0)
+near = random.uniform(0, size - 60, (batch, boxes, 2))
+corners = tf.constant(np.concatenate([near, near + random.uniform(20, 200, near.shape)], 2), tf.float32)
+classes = tf.zeros((batch, boxes), tf.int32)
+draw = tf.function(lambda: rasterize(corners, classes, settings)[:3])
+draw()
+times = []
+for _ in range(20):
+    started = time.process_time()
+    draw()[0].numpy()
+    times.append(time.process_time() - started)
+sys.stdout.write(str(sorted(times)[10]))
+"""
+
+
+@pytest.mark.parametrize("boxes", [3, 50])
+def test_rasterising_a_batch_is_under_two_percent_of_a_training_step(boxes, record_property):
+    """CPU time of one thread, in a process of its own, so that a busy machine does not count."""
+    command = [sys.executable, "-c", RASTERIZE, SPEC, str(boxes), str(BATCH), str(SIZE)]
+    made = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    )
+    seconds = float(made.stdout)
+    record_property("milliseconds", round(1000 * seconds, 2))
+    record_property("share_of_step", round(seconds / STEP_SECONDS, 4))
+    assert seconds < SHARE * STEP_SECONDS

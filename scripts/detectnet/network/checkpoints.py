@@ -21,6 +21,7 @@ import numpy as np
 from detectnet.errors import UserError
 from detectnet.files import atomic_path
 from detectnet.logs import log
+from detectnet.network.schedule import Patience
 
 KEPT = 2
 BEST = "best"
@@ -70,6 +71,7 @@ class State:
         loss_sums: sums over the running epoch's steps of total, task and regularisation loss.
         best_score: (mAP, minus validation loss) of the best weights so far, or None.
         best_epoch: when they were reached, 1-based; 0 for never.
+        patience: what the schedule knows of the validations.
         history: one row per finished epoch.
         seconds: wall time spent training, over all resumed runs.
         epoch_seconds, wait_seconds: of the running epoch; the second is spent waiting for data.
@@ -81,6 +83,7 @@ class State:
     loss_sums: list[float] = field(default_factory=list)
     best_score: list[float] | None = None
     best_epoch: int = 0
+    patience: Patience = field(default_factory=Patience)
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     epoch_seconds: float = 0.0
@@ -153,4 +156,5 @@ class Checkpoints:
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             log.warning("%s cannot be read (%s); the one before it is taken", path, error)
             return None
-        return arrays, State(**json.loads(arrays.pop(_STATE).tobytes()))
+        values = json.loads(arrays.pop(_STATE).tobytes())
+        return arrays, State(**{**values, "patience": Patience(**values["patience"])})

@@ -12,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from detectnet.contract import Contract
-from detectnet.logs import log
+from detectnet.errors import UserError
 from detectnet.network import augmentation
 from detectnet.network.augmentation import AugmentationSettings
+from detectnet.network.loss import OBJECTIVES
+from detectnet.network.masks import MaskSettings, draw_mask, weights_of, with_mask
 from detectnet.network.records import Frame, Records
 from detectnet.network.targets import Targets, TargetSettings, rasterize
 
@@ -33,6 +35,9 @@ class InputSettings:
         augmentation: for training only.
         channels: 3 (RGB) or 1 (grey).
         resize: stretch pictures of another size; otherwise they are cut, or padded with 0, right and bottom.
+        scale: further factors of width and height.
+        corner: x and y of the scaled picture, pixels, where the network's part of it begins.
+        masks: of the cost.
         uniform: draw as often from every source, instead of in proportion to its size.
         workers: pictures prepared at the same time.
     """
@@ -41,21 +46,46 @@ class InputSettings:
     augmentation: AugmentationSettings
     channels: int = 3
     resize: bool = False
+    scale: tuple[float, float] = (1.0, 1.0)
+    corner: tuple[int, int] = (0, 0)
+    masks: MaskSettings = field(default_factory=MaskSettings)
     uniform: bool = False
     workers: int = 2
 
     @classmethod
     def from_spec(cls, experiment: Message, workers: int = 2) -> InputSettings:
-        """Read ``augmentation_config``, ``bbox_rasterizer_config`` and ``dataset_config.sampling_mode``."""
+        """Read augmentation, rasteriser, loss mask, and the data sources' weights and sampling.
+
+        Raises:
+            UserError: the crop is not of the network's size, or a loss mask cannot be made.
+        """
         picture = experiment.augmentation_config.preprocessing
         return cls(
             targets=TargetSettings.from_spec(experiment),
             augmentation=AugmentationSettings.from_spec(experiment),
             channels=picture.output_image_channel,
             resize=picture.enable_auto_resize,
+            scale=(picture.scale_width or 1.0, picture.scale_height or 1.0),
+            corner=_corner(picture),
+            masks=MaskSettings.from_spec(experiment),
             uniform=experiment.dataset_config.sampling_mode == "UNIFORM",
             workers=workers,
         )
+
+
+def _corner(picture: Message) -> tuple[int, int]:
+    left, top, right, bottom = sides = [
+        getattr(picture, f"crop_{side}") for side in ("left", "top", "right", "bottom")
+    ]
+    wanted = picture.output_image_width, picture.output_image_height
+    given = right - left, bottom - top
+    if any(sides) and given != wanted:
+        raise UserError(
+            f"the crop is {given[0]} x {given[1]} pixels, the network's input {wanted[0]} x {wanted[1]}",
+            where=picture.where(),
+            allowed="crop_right - crop_left = output_image_width, likewise for the height",
+        )
+    return left, top
 
 
 @dataclass
@@ -83,25 +113,33 @@ def to_network(pictures: tf.Tensor) -> tf.Tensor:
 
 
 def training_feed(records: Records, settings: InputSettings, *, seed: int, batch: int, steps: range) -> Feed:
-    """Augmented batches for ``steps`` of a training; the k-th is the same wherever the range starts."""
-    order = SampleOrder(records, seed, settings.uniform)
+    """Augmented batches for ``steps`` of a training; the k-th is the same wherever the range starts.
 
-    def prepare(sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        frame = records.frames[order.frame(sample)]
+    Raises:
+        UserError: the weight of a data source cannot be told.
+    """
+    order = SampleOrder(records, seed, settings.uniform)
+    weights = weights_of(records, settings.masks)
+
+    def prepare(sample: int) -> tuple[np.ndarray, ...]:
+        index = order.frame(sample)
+        frame = records.frames[index]
         change = augmentation.draw(settings.augmentation, seed, sample)
         picture = augmentation.apply(fit_picture(frame, settings), change, settings.augmentation)
-        boxes = augmentation.transform_boxes(fit_boxes(frame, settings), change.matrix)
-        return picture, *_labels(boxes, frame.classes, settings)
+        return picture, *_truth(frame, settings, change.matrix, weights[index])
 
     return _feed(range(steps.start * batch, steps.stop * batch), prepare, settings, batch)
 
 
 def plain_feed(records: Records, settings: InputSettings, *, batch: int) -> Feed:
-    """Every picture once, in order, unchanged but for its size; the last batch may be smaller."""
+    """Every picture once, in order, unchanged but for its size; the last batch may be smaller.
 
-    def prepare(sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    Loss masks are as in training, but all sources weigh the same.
+    """
+
+    def prepare(sample: int) -> tuple[np.ndarray, ...]:
         frame = records.frames[sample]
-        return fit_picture(frame, settings), *plain_labels(frame, settings)
+        return fit_picture(frame, settings), *_truth(frame, settings, np.eye(3), np.float32(1))
 
     return _feed(range(len(records)), prepare, settings, batch)
 
@@ -136,87 +174,41 @@ class SampleOrder:
 
 
 def fit_picture(frame: Frame, settings: InputSettings) -> np.ndarray:
-    """The picture at network size, uint8 (H, W, C): stretched, or cut and padded with 0 right and bottom."""
+    """The picture as network input, uint8 (H, W, C): scaled, then cut or padded with 0 right and bottom."""
     picture = frame.picture(settings.channels)
-    goal = settings.targets.height, settings.targets.width
-    if picture.shape[:2] == goal:
-        return picture
-    if settings.resize:
-        return cv2.resize(picture, goal[::-1]).reshape(*goal, -1)
-    canvas = np.zeros((*goal, picture.shape[2]), np.uint8)
-    part = picture[: goal[0], : goal[1]]
+    size = tuple(
+        round(extent * factor) for extent, factor in zip(frame.size, _factors(frame, settings), strict=True)
+    )
+    if size != frame.size:
+        picture = cv2.resize(picture, size).reshape(*size[::-1], -1)
+    height, width = settings.targets.height, settings.targets.width
+    left, top = settings.corner
+    part = picture[top : top + height, left : left + width]
+    if part.shape[:2] == (height, width):
+        return part
+    canvas = np.zeros((height, width, picture.shape[2]), np.uint8)
     canvas[: part.shape[0], : part.shape[1]] = part
     return canvas
 
 
 def fit_boxes(frame: Frame, settings: InputSettings) -> np.ndarray:
-    """The boxes (N, 4) of the picture at network size, before they are cut to it."""
+    """The boxes (N, 4) float32 of the picture as network input, before they are cut to it."""
+    return _fit(frame.boxes, frame, settings)
+
+
+def _fit(boxes: np.ndarray, frame: Frame, settings: InputSettings) -> np.ndarray:
+    return boxes * np.float32(_factors(frame, settings) * 2) - np.float32(settings.corner * 2)
+
+
+def _factors(frame: Frame, settings: InputSettings) -> tuple[float, float]:
+    """Of width and height."""
     if not settings.resize:
-        return frame.boxes
+        return settings.scale
     goal = settings.targets.width, settings.targets.height
-    return frame.boxes * np.array([goal[0] / frame.size[0], goal[1] / frame.size[1]] * 2, np.float32)
-
-
-@dataclass(frozen=True)
-class Losses:
-    """What pictures and boxes lose on their way to the network, before any augmentation.
-
-    Attributes:
-        cut: pictures that are larger than the network and not resized.
-        outside: boxes that leave the picture, so that too little of them is left.
-        small: boxes below ``min_bbox_width`` or ``min_bbox_height`` as they are.
-    """
-
-    cut: int
-    outside: int
-    small: int
-
-
-def losses_of(records: Records, settings: InputSettings) -> Losses:
-    """Count them over all pictures."""
-    cut = outside = small = 0
-    size = settings.targets
-    for frame in records.frames:
-        cut += not settings.resize and (frame.size[0] > size.width or frame.size[1] > size.height)
-        boxes = fit_boxes(frame, settings)
-        _, keep = augmentation.clip_boxes(boxes, settings.augmentation)
-        large = np.all(boxes[:, 2:] - boxes[:, :2] >= settings.augmentation.minimum_box, axis=1)
-        outside += int(np.sum(~keep & large))
-        small += int(np.sum(~keep & ~large))
-    return Losses(cut, outside, small)
-
-
-def warn_of_losses(records: Records, settings: InputSettings) -> None:
-    """Log what training and evaluation will not see of these records, if there is anything."""
-    lost, size = losses_of(records, settings), settings.targets
-    if lost.cut:
-        log.warning(
-            "%d of %d pictures are larger than the network's %d x %d and are cut; %d of %d boxes lie outside "
-            "what is left and are neither trained nor evaluated. Resize the pictures before they are "
-            "packed, or set augmentation_config.preprocessing.enable_auto_resize: true.",
-            lost.cut,
-            len(records),
-            size.width,
-            size.height,
-            lost.outside,
-            records.objects,
-        )
-    elif lost.outside:
-        log.warning(
-            "%d of %d boxes lie outside their pictures and are neither trained nor evaluated. "
-            "Mend the labels.",
-            lost.outside,
-            records.objects,
-        )
-    if lost.small:
-        log.warning(
-            "%d of %d boxes are smaller than %g x %g pixels and are neither trained nor evaluated. To keep "
-            "them, lower min_bbox_width and min_bbox_height in augmentation_config.preprocessing, or resize "
-            "the pictures to a larger network input.",
-            lost.small,
-            records.objects,
-            *settings.augmentation.minimum_box,
-        )
+    return tuple(
+        factor * wanted / given
+        for factor, wanted, given in zip(settings.scale, goal, frame.size, strict=True)
+    )
 
 
 def plain_labels(frame: Frame, settings: InputSettings) -> tuple[np.ndarray, np.ndarray]:
@@ -229,6 +221,22 @@ def _labels(boxes: np.ndarray, classes: np.ndarray, settings: InputSettings) -> 
     return boxes[keep].astype(np.float32), classes[keep]
 
 
+def _truth(
+    frame: Frame, settings: InputSettings, matrix: np.ndarray, weight: np.float32
+) -> tuple[np.ndarray, ...]:
+    """Boxes and classes of a changed picture, and where there are masks its mask and its weight."""
+    boxes = augmentation.transform_boxes(fit_boxes(frame, settings), matrix)
+    labels = _labels(boxes, frame.classes, settings)
+    if not settings.masks.active:
+        return labels
+    others = augmentation.transform_boxes(_fit(frame.other_boxes, frame, settings), matrix)
+    # objects that are too small to be drawn can be masked
+    cut, _ = augmentation.clip_boxes(np.concatenate([boxes, others]), settings.augmentation)
+    classes = np.concatenate([frame.classes, np.full(len(others), -1)])
+    mask = draw_mask(cut, classes, (*frame.names, *frame.other_names), settings.masks)
+    return *labels, mask, weight
+
+
 def _feed(samples: range, prepare: object, settings: InputSettings, batch: int) -> Feed:
     errors: list[Exception] = []
 
@@ -239,24 +247,40 @@ def _feed(samples: range, prepare: object, settings: InputSettings, batch: int) 
             errors.append(error)
             raise
 
-    size = settings.targets
-    shapes = ((size.height, size.width, settings.channels), (None, 4), (None,))
+    parts = _parts(settings)
 
     def load(sample: tf.Tensor) -> Sequence[tf.Tensor]:
-        made = tf.numpy_function(guarded, [sample], [tf.uint8, tf.float32, tf.int32], stateful=False)
-        return tuple(tf.ensure_shape(one, shape) for one, shape in zip(made, shapes, strict=True))
+        made = tf.numpy_function(guarded, [sample], [dtype for dtype, _, _ in parts], stateful=False)
+        return tuple(tf.ensure_shape(one, shape) for one, (_, shape, _) in zip(made, parts, strict=True))
 
-    def draw(pictures: tf.Tensor, boxes: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, Targets]:
-        return pictures, rasterize(boxes, classes, settings.targets)
+    def draw(
+        pictures: tf.Tensor, boxes: tf.Tensor, classes: tf.Tensor, *masks: tf.Tensor
+    ) -> tuple[tf.Tensor, Targets]:
+        targets = rasterize(boxes, classes, settings.targets)
+        return pictures, with_mask(targets, *masks, settings.masks) if masks else targets
 
     cv2.setNumThreads(1)  # pictures are worked on side by side; threads inside each would only contend
     dataset = (
         tf.data.Dataset.range(samples.start, samples.stop)
         .map(load, num_parallel_calls=settings.workers, deterministic=True)
-        .padded_batch(batch, shapes, (np.uint8(0), np.float32(0), np.int32(-1)))
+        .padded_batch(batch, tuple(shape for _, shape, _ in parts), tuple(padding for _, _, padding in parts))
         .map(draw, num_parallel_calls=1, deterministic=True)
         .prefetch(_BATCHES_AHEAD)
     )
     options = tf.data.Options()
     options.threading.private_threadpool_size = settings.workers + 1
     return Feed(dataset.with_options(options), errors)
+
+
+def _parts(settings: InputSettings) -> list[tuple[tf.DType, tuple[int | None, ...], np.generic]]:
+    """Type, shape and padding of picture, boxes and classes, and where there are masks of mask and weight."""
+    size, masks = settings.targets, settings.masks
+    parts = [
+        (tf.uint8, (size.height, size.width, settings.channels), np.uint8(0)),
+        (tf.float32, (None, 4), np.float32(0)),
+        (tf.int32, (None,), np.int32(-1)),
+    ]
+    if masks.active:
+        grid = (*masks.grid, masks.classes) if masks.filters else (1, 1, 1)
+        parts += [(tf.float32, (*grid, len(OBJECTIVES)), np.float32(0)), (tf.float32, (), np.float32(0))]
+    return parts

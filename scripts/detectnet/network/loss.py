@@ -104,17 +104,20 @@ def costs(cov: tf.Tensor, bbox: tf.Tensor, targets: Targets, settings: LossSetti
         bbox: (B, h, w, 4C) predicted distances, class-major.
         targets: as made by ``rasterize``.
 
-    The mean is over all cells, empty ones too, as in DetectNet_v2.
+    The mean is over all cells, empty and masked ones too, as in DetectNet_v2.
     """
     cov, bbox = tf.cast(cov, tf.float32), tf.cast(bbox, tf.float32)
     truth = targets.cov
     foreground = tf.constant(settings.foreground_weight, tf.float32)
     weight = tf.where(truth > 0.5, foreground, 1 - foreground)
     entropy = -(truth * tf.math.log(cov + EPSILON) + (1 - truth) * tf.math.log(1 - cov + EPSILON))
+    box_weight = targets.cov_norm
+    if targets.mask is not None:
+        weight, box_weight = weight * targets.mask[..., 0], box_weight * targets.mask[..., 1]
     cov_cost = tf.reduce_mean(weight * entropy, axis=(0, 1, 2))
     shape = tf.concat([tf.shape(truth), [4]], axis=0)
     distance = tf.reshape(tf.abs(bbox - targets.bbox), shape)
-    bbox_cost = tf.reduce_mean(targets.cov_norm[..., tf.newaxis] * distance, axis=(0, 1, 2, 4))
+    bbox_cost = tf.reduce_mean(box_weight[..., tf.newaxis] * distance, axis=(0, 1, 2, 4))
     return tf.stack([cov_cost, bbox_cost], axis=1)
 
 

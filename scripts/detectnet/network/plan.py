@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detectnet.errors import UserError
 from detectnet.files import sha256
 from detectnet.imports import files_used, package_root
 from detectnet.network.loss import LossSettings
+from detectnet.network.masks import MaskSettings, weights_of
 from detectnet.network.records import Records
-from detectnet.network.schedule import SoftStartAnnealing
+from detectnet.network.schedule import EarlyStopping, Schedule, schedule_of
 from detectnet.spec import text_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 DECISIVE = (
     "random_seed",
     "dataset_config.target_class_mapping",
+    "dataset_config.data_sources.source_weight",
     "dataset_config.sampling_mode",
     "augmentation_config",
     "model_config",
@@ -33,6 +36,7 @@ DECISIVE = (
     "training_config.optimizer",
     "training_config.mixed_bfloat16",
     "bbox_rasterizer_config",
+    "loss_mask_label_filter",
     "evaluation_config.validation_period_during_training",
     "evaluation_config.first_validation_epoch",
 )
@@ -57,7 +61,7 @@ class Plan:
     batch: int
     epochs: int
     steps_per_epoch: int
-    schedule: SoftStartAnnealing
+    schedule: Schedule
     loss: LossSettings
     policy: str
     first_validation: int
@@ -83,15 +87,24 @@ def plan_of(
     """The plan of an experiment spec for these records and this initial model.
 
     Raises:
-        UserError: the spec's schedule or cost cannot be used.
+        UserError: the spec's schedule or cost cannot be used, or the schedule waits for validations that
+            there are not.
     """
     config, evaluation = experiment.training_config, experiment.evaluation_config
+    steps_per_epoch = math.ceil(len(training) / config.batch_size_per_gpu)
+    schedule = schedule_of(experiment, steps_per_epoch)
+    if isinstance(schedule, EarlyStopping) and validation is None:
+        raise UserError(
+            "the schedule stops when validation gets no better, and there are no pictures to validate on",
+            where=config.learning_rate.where("early_stopping_annealing_schedule"),
+            remedy="Give validation records, or use soft_start_annealing_schedule.",
+        )
     return Plan(
         seed=experiment.random_seed,
         batch=config.batch_size_per_gpu,
         epochs=config.num_epochs,
-        steps_per_epoch=math.ceil(len(training) / config.batch_size_per_gpu),
-        schedule=SoftStartAnnealing.from_spec(experiment),
+        steps_per_epoch=steps_per_epoch,
+        schedule=schedule,
         loss=LossSettings.from_spec(experiment),
         policy="mixed_bfloat16" if config.mixed_bfloat16 else "float32",
         first_validation=evaluation.first_validation_epoch,
@@ -109,6 +122,7 @@ def _identity(
     parts = [
         _code(),
         text_of(experiment, DECISIVE),
+        weights_of(training, MaskSettings.from_spec(experiment)).tobytes().hex(),
         training.digest,
         validation.digest if validation else "",
         sha256(initial_model) if initial_model else "",

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from detectnet.contract import Contract
 from detectnet.detection.collecting import PictureResult
 from detectnet.files import PathLike
-from detectnet.network.inputs import InputSettings, plain_feed, plain_labels, to_network, warn_of_losses
+from detectnet.network.inputs import InputSettings, plain_feed, plain_labels
+from detectnet.network.loss import LossSettings, weighted
 from detectnet.network.model import load_model
+from detectnet.network.picture_files import PictureFiles
+from detectnet.network.preflight import warn_of_losses
 from detectnet.network.records import Frame, Records, index_records
+from detectnet.network.step import EvaluationStep
 from detectnet.spec import contract_of
 
 if TYPE_CHECKING:
@@ -31,16 +33,17 @@ class Predictions:
     Attributes:
         contract: of the network.
         seconds_per_image: mean time in the network, without the first batch; None until two batches ran.
+        cost: the validation cost, with the spec's initial weights of the objectives; None until all ran.
     """
 
     def __init__(
-        self, model: keras.Model, records: Records, settings: InputSettings, contract: Contract
+        self, model: keras.Model, records: Records, settings: InputSettings, experiment: Message
     ) -> None:
-        self.contract = contract
+        self.contract = contract_of(experiment)
+        self.cost: float | None = None
         self._records, self._settings = records, settings
-        self._run = tf.function(
-            lambda pictures: model(to_network(pictures), training=False), reduce_retracing=True
-        )
+        self._loss = LossSettings.from_spec(experiment)
+        self._step = EvaluationStep(model, self._loss)
         self._seconds, self._pictures = 0.0, 0
 
     @property
@@ -53,15 +56,20 @@ class Predictions:
 
     def __iter__(self) -> Iterator[PictureResult]:
         done = 0
-        for pictures, _ in plain_feed(self._records, self._settings, batch=BATCH):
+        costs = np.zeros((len(self.contract.classes), 2))
+        for pictures, targets in plain_feed(self._records, self._settings, batch=BATCH):
             started = time.perf_counter()
-            bbox, cov = (output.numpy() for output in self._run(pictures))
+            made = self._step(pictures, targets)
+            bbox, cov = made.bbox.numpy(), made.cov.numpy()
+            costs += made.costs.numpy() * len(cov)
             if done:
                 self._seconds += time.perf_counter() - started
                 self._pictures += len(cov)
             for frame, frame_cov, frame_bbox in zip(self._records.frames[done:], cov, bbox, strict=False):
                 yield picture_result(frame, frame_cov, frame_bbox, self._settings, self.contract.classes)
             done += len(cov)
+        cost = weighted(costs / done, np.array(self._loss.initial_weight), self._loss)
+        self.cost = float(cost)
 
 
 def picture_result(
@@ -95,19 +103,23 @@ def predict_keras(
         load_model(model),
         records_of(experiment, shards),
         InputSettings.from_spec(experiment, threads),
-        contract_of(experiment),
+        experiment,
     )
 
 
 def records_of(experiment: Message, shards: Sequence[PathLike]) -> Records:
-    """The index of some shards under the spec's class mapping; says what will not fit the network."""
+    """As ``index_of``; says what will not fit the network."""
+    records = index_of(experiment, shards)
+    warn_of_losses(records, InputSettings.from_spec(experiment))
+    return records
+
+
+def index_of(experiment: Message, shards: Sequence[PathLike]) -> Records:
+    """The index of some shards under the spec's class mapping."""
     dataset = experiment.dataset_config
-    folders = [one.image_directory_path for one in dataset.data_sources if one.image_directory_path]
-    records = index_records(
+    return index_records(
         shards,
         contract_of(experiment).classes,
         dataset.target_class_mapping,
-        picture_files=(folders, dataset.image_extension),
+        picture_files=PictureFiles(dataset),
     )
-    warn_of_losses(records, InputSettings.from_spec(experiment))
-    return records

@@ -12,6 +12,7 @@ import mmap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import cv2
@@ -19,10 +20,14 @@ import numpy as np
 
 from detectnet.data.tfrecord import Record, read_records
 from detectnet.errors import UserError, nearest
-from detectnet.files import PathLike
+from detectnet.files import PathLike, sha256
 from detectnet.logs import log, progress
+from detectnet.network.picture_files import PictureFiles, missing_pictures
 
-_DECODE = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}
+# Boxes and sizes of a record are those of the stored pixels, as TensorFlow decodes them; OpenCV would turn a
+# picture by its EXIF orientation.
+_STORED = cv2.IMREAD_IGNORE_ORIENTATION
+_DECODE = {1: cv2.IMREAD_GRAYSCALE | _STORED, 3: cv2.IMREAD_COLOR_RGB | _STORED}
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,10 @@ class Frame:
         offset, length: where in ``file`` its bytes are; length -1 means all of it.
         boxes: (N, 4) float32, x1 y1 x2 y2 in pixels; mapped classes only.
         classes: (N,) int32 indices of the target classes.
+        names: class in the records of every one of ``boxes``.
+        other_boxes: (M, 4) float32, as ``boxes``: the objects without a target class.
+        other_names: class in the records of every one of ``other_boxes``.
+        picture_sha256: hex, of the picture's file as it is.
     """
 
     frame_id: str
@@ -47,6 +56,10 @@ class Frame:
     length: int
     boxes: np.ndarray
     classes: np.ndarray
+    names: tuple[str, ...]
+    other_boxes: np.ndarray
+    other_names: tuple[str, ...]
+    picture_sha256: str = ""
 
     def picture(self, channels: int = 3) -> np.ndarray:
         """The decoded picture, uint8 (height, width, channels), RGB or grey.
@@ -99,28 +112,37 @@ def index_records(
     classes: Sequence[str],
     mapping: Mapping[str, str],
     *,
-    picture_files: tuple[Sequence[PathLike], str] | None = None,
+    picture_files: PictureFiles | None = None,
 ) -> Records:
     """Read the labels of all shards.
 
     Args:
         shards: record files; empty ones are fine. A file named ``NAME-fold-...`` belongs to source NAME.
         classes: target classes in the order of the network's channels.
-        mapping: class in the records to target class, keys in lower case.
-        picture_files: (folders, extension) of the pictures of records that hold none.
+        mapping: class in the records to target class; upper and lower case are the same.
+        picture_files: where the pictures of records lie that hold none; None where all hold one.
 
     Raises:
-        UserError: a shard is missing or damaged, there is no picture, or no object maps to a target class.
+        UserError: a shard is missing or damaged, a record's picture is not found, there is no picture at
+            all, or no object maps to a target class.
     """
     frames: list[Frame] = []
+    missing: list[tuple[Path, str]] = []
     seen, unmapped, digest = Counter(), Counter(), hashlib.sha256()
     channel = {key.lower(): classes.index(value) for key, value in mapping.items() if value in classes}
     for shard in progress([Path(one) for one in shards], what="reading labels", unit="shards"):
         for record, offset in _with_offsets(shard):
-            digest.update(_identity(record))
-            frames.append(_frame(record, shard, offset, channel, picture_files))
-            seen.update(record.names)
-            unmapped.update(name for name in record.names if name not in channel)
+            place = _place(record, shard, offset, picture_files)
+            if place is None:
+                missing.append((shard, record.frame_id))
+                continue
+            frame = _frame(record, place, channel)
+            digest.update(_identity(frame, record))
+            frames.append(frame)
+            seen.update((*frame.names, *frame.other_names))
+            unmapped.update(frame.other_names)
+    if missing:
+        raise missing_pictures(missing, len(frames) + len(missing), picture_files)
     _check(frames, seen, channel, mapping, classes)
     if unmapped:
         listed = ", ".join(f"{name} ({count})" for name, count in sorted(unmapped.items()))
@@ -145,9 +167,9 @@ def _with_offsets(shard: Path) -> Iterator[tuple[Record, int]]:
             offset += len(record.encoded)
 
 
-def _identity(record: Record) -> bytes:
+def _identity(frame: Frame, record: Record) -> bytes:
     labels = json.dumps([record.frame_id, record.names, record.boxes.tolist()])
-    return hashlib.sha256(record.encoded).digest() + labels.encode()
+    return bytes.fromhex(frame.picture_sha256) + labels.encode()
 
 
 def _check(
@@ -172,31 +194,31 @@ def _check(
         )
 
 
-def _frame(
-    record: Record,
-    shard: Path,
-    offset: int,
-    channel: Mapping[str, int],
-    picture_files: tuple[Sequence[PathLike], str] | None,
-) -> Frame:
-    mapped = np.array([channel.get(name, -1) for name in record.names], np.int32)
+def _place(
+    record: Record, shard: Path, offset: int, picture_files: PictureFiles | None
+) -> tuple[Path, int, int, str] | None:
+    """File, offset and length of a record's picture, and its sha256; None where it is not found."""
     if record.encoded:
-        place = (shard, offset, len(record.encoded))
-    else:
-        place = (_picture_file(shard, record.frame_id, picture_files), 0, -1)
-    size = record.width, record.height
-    return Frame(record.frame_id, record.source, size, *place, record.boxes[mapped >= 0], mapped[mapped >= 0])
+        return shard, offset, len(record.encoded), hashlib.sha256(record.encoded).hexdigest()
+    if picture_files is None:
+        raise UserError(f"the record of {record.frame_id} holds no picture", where=shard)
+    found = picture_files.find(shard, record.frame_id)
+    return (found, 0, -1, sha256(found)) if found else None
 
 
-def _picture_file(shard: Path, frame_id: str, picture_files: tuple[Sequence[PathLike], str] | None) -> Path:
-    folders, extension = picture_files or ((), "")
-    paths = [Path(folder) / f"{frame_id}.{extension.removeprefix('.')}" for folder in folders]
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None:
-        raise UserError(
-            f"the record of {frame_id} holds no picture, and there is no picture file for it",
-            where=shard,
-            allowed=[str(path) for path in paths],
-            remedy="Set image_directory_path and image_extension in dataset_config.",
-        )
-    return found
+def _frame(record: Record, place: tuple[Path, int, int, str], channel: Mapping[str, int]) -> Frame:
+    names = [name.lower() for name in record.names]
+    mapped = np.array([channel.get(name, -1) for name in names], np.int32)
+    kept = mapped >= 0
+    return Frame(
+        record.frame_id,
+        record.source,
+        (record.width, record.height),
+        *place[:3],
+        boxes=record.boxes[kept],
+        classes=mapped[kept],
+        names=tuple(compress(names, kept)),
+        other_boxes=record.boxes[~kept],
+        other_names=tuple(compress(names, ~kept)),
+        picture_sha256=place[3],
+    )

@@ -33,11 +33,14 @@ class Targets(NamedTuple):
             the weight of the bbox loss.
         bbox: (B, h, w, 4C) class-major distances left, top, right, bottom from the cell's reference
             point to the box, in units of 35 pixels; zero where nothing is drawn.
+        mask: (B, h, w, C, 2) factors of the cost of coverage and bbox, or a shape that broadcasts to it;
+            None where every cell counts.
     """
 
     cov: tf.Tensor
     cov_norm: tf.Tensor
     bbox: tf.Tensor
+    mask: tf.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -168,12 +171,12 @@ def _composite(
     batch = tf.shape(classes)[0]
     best = tf.zeros((batch, rows, columns, count))
     owner = tf.zeros((batch, rows, columns, count), tf.int32)
+    spans = [_spans(ellipses.center, axes, settings) for axes in (ellipses.inner, ellipses.outer)]
 
     def draw(index: tf.Tensor, best: tf.Tensor, owner: tf.Tensor) -> tuple[tf.Tensor, ...]:
         of_class = tf.one_hot(classes[:, index], count, on_value=True, off_value=False)
         cover, dead = (
-            _coverage(index, ellipses.center, axes, settings)[..., tf.newaxis]
-            for axes in (ellipses.inner, ellipses.outer)
+            _coverage(start[:, index], end[:, index], settings)[..., tf.newaxis] for start, end in spans
         )
         # the dead zone takes a cell over; since dead >= cover, drawing needs no test of its own
         taken = (dead > 0) & (dead >= best) & of_class[:, tf.newaxis, tf.newaxis, :]
@@ -185,25 +188,39 @@ def _composite(
     return best, owner
 
 
-def _coverage(
-    index: tf.Tensor,
-    center: tuple[tf.Tensor, tf.Tensor],
-    axes: tuple[tf.Tensor, tf.Tensor],
-    settings: TargetSettings,
-) -> tf.Tensor:
-    """Share of each cell's sample points inside the ellipse of one box: (B, h, w) float32."""
+def _spans(
+    center: tuple[tf.Tensor, tf.Tensor], axes: tuple[tf.Tensor, tf.Tensor], settings: TargetSettings
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The sample points inside the ellipses, line by line: from the start-th to before the end-th.
+
+    Both (B, K, h, 4) float32, whole numbers. A line of points meets an ellipse in one piece, so that two
+    numbers stand for all its points.
+    """
     rows, columns = settings.grid
-    points = tf.constant((np.arange(max(rows, columns) * SAMPLES) + 0.5) / SAMPLES, tf.float32)
-    x, y = (
-        tf.square(
-            (points[tf.newaxis, : size * SAMPLES] - middle[:, index, tf.newaxis]) / half[:, index, tf.newaxis]
-        )
-        for size, middle, half in zip((columns, rows), center, axes, strict=True)
+    y = tf.constant((np.arange(rows * SAMPLES) + 0.5) / SAMPLES, tf.float32)
+    (middle, half), (middle_y, half_y) = (
+        (one[..., tf.newaxis], other[..., tf.newaxis]) for one, other in zip(center, axes, strict=True)
     )
-    x = tf.reshape(x, (-1, 1, 1, columns, SAMPLES))
-    y = tf.reshape(y, (-1, rows, SAMPLES, 1, 1))
-    inside = tf.cast(x + y < 1.0, tf.float32)
-    return tf.reduce_sum(inside, axis=(2, 4)) / SAMPLES**2
+    reach = half * tf.sqrt(tf.maximum(1 - tf.square((y - middle_y) / half_y), 0))
+    ends = (
+        tf.floor((middle - reach) * SAMPLES - 0.5) + 1,
+        tf.math.ceil((middle + reach) * SAMPLES - 0.5),
+    )
+    shape = tf.concat([tf.shape(middle)[:2], [rows, SAMPLES]], axis=0)
+    start, end = (tf.reshape(tf.clip_by_value(one, 0.0, float(columns * SAMPLES)), shape) for one in ends)
+    return start, end
+
+
+def _coverage(start: tf.Tensor, end: tf.Tensor, settings: TargetSettings) -> tf.Tensor:
+    """Share of each cell's sample points inside the ellipse of one box: (B, h, w) float32.
+
+    Args:
+        start, end: (B, h, 4), as of ``_spans``, of this box.
+    """
+    edges = tf.range(settings.grid[1] + 1, dtype=tf.float32) * SAMPLES
+    # inside points left of every edge between columns, summed over the lines of a cell
+    left = tf.reduce_sum(tf.minimum(tf.maximum(edges, start[..., tf.newaxis]), end[..., tf.newaxis]), axis=-2)
+    return (left[..., 1:] - left[..., :-1]) / SAMPLES**2
 
 
 def _maps(

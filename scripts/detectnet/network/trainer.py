@@ -108,7 +108,7 @@ class Trainer:
         )
         with stopper.listening():
             batches, started = iter(feed), time.monotonic()
-            while self.state.step < plan.total_steps:
+            while not self._done():
                 pictures, targets = next(batches)
                 wait = time.monotonic() - started
                 self._one(pictures, targets)
@@ -122,7 +122,7 @@ class Trainer:
 
     def _one(self, pictures: tf.Tensor, targets: Any) -> None:
         state, plan = self.state, self._plan
-        rate = plan.schedule.rate(state.step, plan.total_steps)
+        rate = plan.schedule.rate(state.step, plan.total_steps, state.patience)
         weights = tf.constant(state.objective_weights, tf.float32)
         result = self._step(pictures, targets, rate, weights)
         losses, costs = result.losses.numpy(), result.costs.numpy()
@@ -174,19 +174,32 @@ class Trainer:
             kpi={name: row[name] for name in row if name.startswith(("mAP", "AP_", "validation_"))},
         )
         self._say_epoch(row)
-        if epoch % plan.checkpoint_epochs == 0 or epoch == plan.epochs:
+        if epoch % plan.checkpoint_epochs == 0 or self._done():
             self._save()
+
+    def _done(self) -> bool:
+        return self.state.step >= self._plan.total_steps or self.state.patience.stopped
 
     def _validate(self, epoch: int) -> Score | None:
         if self._validator is None or not self._plan.validates(epoch):
             return None
-        score = self._validator.run(np.array(self.state.objective_weights))
+        score = self._validator.run(np.array(self.state.objective_weights), epoch)
+        self._judge(epoch, score.loss)
         if score.map is not None:
             reached = [score.map, -score.loss]
             if self.state.best_score is None or reached > self.state.best_score:
                 self.state.best_score, self.state.best_epoch = reached, epoch
                 self._checkpoints.save_best(self._arrays(self._weights()), self.state)
         return score
+
+    def _judge(self, epoch: int, cost: float) -> None:
+        """Let the schedule decide whether to begin the annealing, or to stop."""
+        state, before = self.state, self.state.patience
+        state.patience = after = self._plan.schedule.validated(before, state.step, epoch, cost)
+        if after.stopped:
+            log.info("Stopping after epoch %d: no better validation cost since %d", epoch, after.best_epoch)
+        elif after.annealing_step != before.annealing_step:
+            log.info("No better validation cost since epoch %d: annealing begins", before.best_epoch)
 
     def _row(self, epoch: int, score: Score | None) -> dict[str, Any]:
         state, plan = self.state, self._plan
@@ -195,7 +208,7 @@ class Trainer:
         return {
             "epoch": epoch,
             "step": state.step,
-            "learning_rate": plan.schedule.rate(state.step - 1, plan.total_steps),
+            "learning_rate": plan.schedule.rate(state.step - 1, plan.total_steps, state.patience),
             **self._means(),
             **self._by_name("cost", costs),
             **self._by_name("weight", np.array(state.objective_weights)),
@@ -225,7 +238,7 @@ class Trainer:
         every = self._plan.checkpoint_seconds
         if stopper.signal or (every and time.monotonic() - self._saved >= every):
             self._save()
-        if stopper.signal and self.state.step < self._plan.total_steps:
+        if stopper.signal and not self._done():
             log.info("Stopped after step %d; the same command goes on from here", self.state.step)
             raise SystemExit(128 + stopper.signal)
 

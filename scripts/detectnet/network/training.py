@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +17,21 @@ import pandas as pd
 import tensorflow as tf
 
 from detectnet.errors import UserError
-from detectnet.files import PathLike, atomic_path, read_json, sha256, write_json, write_text
+from detectnet.files import PathLike, read_json, sha256, write_csv, write_json, write_text
 from detectnet.logs import log
 from detectnet.network.checkpoints import Checkpoints, only_trainer
 from detectnet.network.inputs import InputSettings
-from detectnet.network.model import build_model, load_model, save_model
+from detectnet.network.model import build_model, load_model, save_model, with_heads
 from detectnet.network.plan import Plan, plan_of
-from detectnet.network.predict import records_of
+from detectnet.network.predict import index_of
+from detectnet.network.preflight import Finding, preflight, settle
 from detectnet.network.records import Records
 from detectnet.network.reporting import Events, Status
 from detectnet.network.step import EvaluationStep, TrainingStep, adam
 from detectnet.network.trainer import Trainer
 from detectnet.network.validation import Validator
 from detectnet.network.versions import versions
-from detectnet.network.weights import load_by_name, write_hdf5
+from detectnet.network.weights import OUTCOMES, load_by_name, write_hdf5
 
 if TYPE_CHECKING:
     from detectnet.spec import Message
@@ -65,8 +67,8 @@ def train(
         resume: False removes the checkpoints of this very training, and a finished result's provenance.
 
     Raises:
-        UserError: spec, records and model do not go together, the loss is not finite, or another process
-            trains in the folder.
+        UserError: spec, records and model do not go together (see ``preflight``), the loss is not finite, or
+            another process trains in the folder.
     """
     out = Path(out_dir)
     with only_trainer(out / "checkpoints"):
@@ -101,20 +103,23 @@ def _train(
     status: Status,
 ) -> None:
     use_threads(threads)
-    records, held_out = _records(experiment, training, validation)
+    records, held_out = records_for(experiment, training, validation)
     plan = plan_of(experiment, records, held_out, initial)
     if resume and _finished(out, plan):
         log.info("%s holds the finished training of this spec and these records; nothing to do", out)
         return
+    model, origin = _model(experiment, plan, initial)
+    loaded = (model, str(initial)) if experiment.model_config.load_graph else None
+    noted = settle(preflight(experiment, records, held_out, loaded=loaded))
     checkpoints = Checkpoints(out / "checkpoints", plan.identity)
     if not resume:
         # or the next start would go on from the old ones, or take the old result for this one's
         checkpoints.clear()
         (out / "provenance.json").unlink(missing_ok=True)
-    model = _model(experiment, plan, initial)
     inputs = InputSettings.from_spec(experiment, threads)
+    said = [one.sentence() for one in noted]
     validator = (
-        Validator(experiment, EvaluationStep(model, plan.loss), held_out, inputs, plan.batch)
+        Validator(experiment, EvaluationStep(model, plan.loss), held_out, inputs, plan.batch, said)
         if held_out
         else None
     )
@@ -127,7 +132,7 @@ def _train(
     _write_result(out, experiment, trainer, model)
     status.finish()
     # at the very end, because it says that the training is finished
-    _write_provenance(out, plan, trainer, records, held_out, initial, threads)
+    _write_provenance(out, plan, trainer, records, held_out, origin, noted, threads)
 
 
 def use_threads(count: int) -> None:
@@ -150,17 +155,34 @@ def _initial(experiment: Message, given: PathLike | None) -> Path | None:
             where=experiment.model_config.where("load_graph"),
             remedy="Name one as pretrained_model_file, or on the command line.",
         )
+    if experiment.model_config.freeze_blocks and not path:
+        raise UserError(
+            "blocks are frozen at random weights",
+            where=experiment.model_config.where("freeze_blocks"),
+            remedy="Give an initial model too (pretrained_model_file), or remove freeze_blocks.",
+        )
     if path and not Path(path).is_file():
         raise UserError("the initial model does not exist", where=path)
     return Path(path) if path else None
 
 
-def _records(
+def records_for(
     experiment: Message, training: Sequence[PathLike], validation: Sequence[PathLike]
 ) -> tuple[Records, Records | None]:
-    records = records_of(experiment, training)
-    filled = [path for path in validation if Path(path).stat().st_size]
-    held_out = records_of(experiment, filled) if filled else None
+    """The indexed records to train and to validate on; None without validation records.
+
+    Raises:
+        UserError: as ``index_records``, or validation records are named but hold nothing.
+    """
+    filled = [path for path in validation if not Path(path).is_file() or Path(path).stat().st_size]
+    if validation and not filled:
+        raise UserError(
+            "the validation fold is empty: its record files hold no picture",
+            where=validation[0],
+            remedy="Validate on another fold (val_split, validation_fold), or name no validation records.",
+        )
+    records = index_of(experiment, training)
+    held_out = index_of(experiment, filled) if filled else None
     log.info(
         "%d pictures with %d objects to train on, %d pictures with %d objects to validate on",
         len(records),
@@ -168,22 +190,17 @@ def _records(
         len(held_out) if held_out else 0,
         held_out.objects if held_out else 0,
     )
-    for what, found in (("training", records), ("validation", held_out)):
-        if found is not None and not found.objects:
-            raise UserError(
-                f"the {what} records hold {len(found)} pictures and not one object",
-                where="dataset_config.target_class_mapping",
-                remedy="See dropped.csv of the KITTI stage: a source's `classes` may map none of its names.",
-            )
     return records, held_out
 
 
-def _model(experiment: Message, plan: Plan, initial: Path | None) -> keras.Model:
+def _model(experiment: Message, plan: Plan, initial: Path | None) -> tuple[keras.Model, dict[str, Any]]:
+    """The network to train, and where its first weights are from, for the provenance."""
     config = experiment.model_config
+    file = {"file": str(initial), "sha256": sha256(initial)} if initial else {}
     if config.load_graph:
-        model = load_model(initial, plan.policy)
-        _check_graph(model, experiment, plan, initial)
-        return model
+        loaded = load_model(initial, plan.policy)
+        model = with_heads(loaded, config, plan.loss.classes, seed=plan.seed)
+        return model, {"kind": "graph", **file}
     picture = experiment.augmentation_config.preprocessing
     model = build_model(
         config,
@@ -194,22 +211,11 @@ def _model(experiment: Message, plan: Plan, initial: Path | None) -> keras.Model
         seed=plan.seed,
         policy=plan.policy,
     )
-    if initial:
-        load_by_name(model, initial)
-    return model
-
-
-def _check_graph(model: keras.Model, experiment: Message, plan: Plan, initial: Path) -> None:
-    picture = experiment.augmentation_config.preprocessing
-    wanted = (picture.output_image_height, picture.output_image_width, picture.output_image_channel)
-    found = tuple(model.input_shape[1:])
-    classes = model.output_shape[1][-1]
-    if found != wanted or classes != len(plan.loss.classes):
-        raise UserError(
-            f"the loaded network takes {found} and finds {classes} classes, "
-            f"the spec says {wanted} (height, width, channels) and {len(plan.loss.classes)} classes",
-            where=initial,
-        )
+    if not initial:
+        log.info("Initial weights: random, seed %d", plan.seed)
+        return model, {"kind": "random", "seed": plan.seed}
+    counts = load_by_name(model, initial).outcome.value_counts()
+    return model, {"kind": "by name", **file, **{name: int(counts.get(name, 0)) for name in OUTCOMES}}
 
 
 def _finished(out: Path, plan: Plan) -> bool:
@@ -221,8 +227,7 @@ def _finished(out: Path, plan: Plan) -> bool:
 def _write_result(out: Path, experiment: Message, trainer: Trainer, model: keras.Model) -> None:
     save_model(model, out / "model.keras")
     write_hdf5(model, out / "model.hdf5")
-    with atomic_path(out / "history.csv") as temporary:
-        pd.DataFrame(trainer.state.history).to_csv(temporary, index=False)
+    write_csv(out / "history.csv", pd.DataFrame(trainer.state.history))
     write_text(out / "spec.cfg", experiment.to_text())
 
 
@@ -232,7 +237,8 @@ def _write_provenance(
     trainer: Trainer,
     records: Records,
     held_out: Records | None,
-    initial: Path | None,
+    origin: dict[str, Any],
+    noted: Sequence[Finding],
     threads: int,
 ) -> None:
     state, clock = trainer.state, trainer.clock
@@ -246,7 +252,8 @@ def _write_provenance(
                 "training": _summary(records),
                 "validation": _summary(held_out) if held_out else None,
             },
-            "initial_model_sha256": sha256(initial) if initial else None,
+            "initial_weights": origin,
+            "preflight": [asdict(one) for one in noted],
             "model_sha256": sha256(out / "model.keras"),
             "weights": {
                 "chosen": "best validation mAP" if state.best_epoch else "last",

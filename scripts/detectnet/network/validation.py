@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ import numpy as np
 from detectnet.contract import Contract
 from detectnet.detection.collecting import HEADLINE_CLUSTERING, HEADLINE_IOU, PictureResult, collect
 from detectnet.detection.scoring import Rule, rows
+from detectnet.logs import log
+from detectnet.network.diagnosis import Progress, likely_causes
 from detectnet.network.inputs import InputSettings, plain_feed
 from detectnet.network.loss import LossSettings, weighted
 from detectnet.network.predict import picture_result
@@ -20,6 +22,9 @@ from detectnet.spec import contract_of
 
 if TYPE_CHECKING:
     from detectnet.spec import Message
+
+SILENT = 1e-6  # a mAP below it is 0
+SAMPLE = 64  # pictures that a mAP of 0 is explained from
 
 
 @dataclass(frozen=True)
@@ -32,28 +37,53 @@ class Score:
 
 
 class Validator:
-    """Validates a network on all pictures of the validation records, each counted once."""
+    """Validates a network on all pictures of the validation records, each counted once.
+
+    A mAP of 0 is explained in the log: the first time, and after the last epoch.
+    """
 
     def __init__(
-        self, experiment: Message, step: EvaluationStep, records: Records, inputs: InputSettings, batch: int
+        self,
+        experiment: Message,
+        step: EvaluationStep,
+        records: Records,
+        inputs: InputSettings,
+        batch: int,
+        noted: Sequence[str] = (),
     ) -> None:
+        """``noted`` is what the preflight warned of."""
+        self._epochs, self._soft_start = experiment.training_config.num_epochs, _soft_start(experiment)
+        self._noted, self._first = noted, True
         self._contract: Contract = contract_of(experiment)
         self._loss = LossSettings.from_spec(experiment)
         self._neutral = experiment.evaluation_config.minimum_width_neutral
         self._step, self._records, self._inputs, self._batch = step, records, inputs, batch
 
-    def run(self, objective_weights: np.ndarray) -> Score:
+    def run(self, objective_weights: np.ndarray, epoch: int) -> Score:
         """Cost with these (C, 2) weights, and ``correct`` AP at IoU 0.5 with the spec's clustering."""
         cost = np.zeros_like(objective_weights)
-        pictures = collect(self._results(cost), self._contract)
+        sample: list[PictureResult] = []
+        pictures = collect(self._results(cost, sample), self._contract)
         classes = self._contract.classes
         rule = Rule(HEADLINE_CLUSTERING, ("correct",), dict.fromkeys(classes, HEADLINE_IOU), self._neutral)
         row = rows(pictures, classes, rule, edges=())[0]
         loss = weighted(cost / len(self._records), objective_weights, self._loss)
+        if row["mAP"] is not None and row["mAP"] < SILENT and (self._first or epoch == self._epochs):
+            self._explain(sample, Progress(epoch, self._epochs, self._soft_start))
+        self._first = False
         return Score(float(loss), row["mAP"], row["AP"])
 
-    def _results(self, cost: np.ndarray) -> Iterator[PictureResult]:
-        """Outputs of every picture; adds every batch's costs, times its pictures, to ``cost``."""
+    def _explain(self, sample: list[PictureResult], progress: Progress) -> None:
+        causes = likely_causes(sample, self._contract, progress, self._noted)
+        listed = "".join(f"\n  {number}. {one}" for number, one in enumerate(causes, 1))
+        log.warning("The validation's mAP is 0. Likely causes, most likely first:%s", listed)
+
+    def _results(self, cost: np.ndarray, sample: list[PictureResult]) -> Iterator[PictureResult]:
+        """Outputs of every picture.
+
+        Adds every batch's costs, times its pictures, to ``cost``, and the first pictures with ground truth
+        to ``sample``.
+        """
         done = 0
         for pictures, targets in plain_feed(self._records, self._inputs, batch=self._batch):
             made = self._step(pictures, targets)
@@ -61,5 +91,16 @@ class Validator:
             for frame, cov, bbox in zip(
                 self._records.frames[done:], made.cov.numpy(), made.bbox.numpy(), strict=False
             ):
-                yield picture_result(frame, cov, bbox, self._inputs, self._contract.classes)
+                result = picture_result(frame, cov, bbox, self._inputs, self._contract.classes)
+                if len(result.truth_boxes) and len(sample) < SAMPLE:
+                    sample.append(result)
+                yield result
             done += len(pictures)
+
+
+def _soft_start(experiment: Message) -> float:
+    """The share of the training in which the learning rate rises, 0..1."""
+    rate, training = experiment.training_config.learning_rate, experiment.training_config
+    if rate.has("early_stopping_annealing_schedule"):
+        return rate.early_stopping_annealing_schedule.soft_start_epochs / training.num_epochs
+    return rate.soft_start_annealing_schedule.soft_start

@@ -52,7 +52,9 @@ def write_shard(folder, count, *, source="cars", fold=1, seed=0, name="plate"):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for number in range(count):
             made, boxes = picture(rng)
-            writer.write(example(f"images/{source}_{number}", boxes, [name] * len(boxes), encoded(made)))
+            writer.write(
+                example(f"images/{source}_{fold}_{number}", boxes, [name] * len(boxes), encoded(made))
+            )
     return path
 
 
@@ -66,16 +68,22 @@ def experiment(**changes):
         "model": "",
         "training": "",
         "mapping": 'target_class_mapping { key: "plate" value: "plate" }',
+        "shards": "none",
+        "folder": "none",
+        "extension": "png",
         "depth": "10",
         "period": "1",
     } | changes
+    words.setdefault("schedule", SCHEDULE % words)
     return spec.parse(TEXT % words, "experiment")
 
 
+SCHEDULE = """soft_start_annealing_schedule { min_learning_rate: 5e-6 max_learning_rate: %(rate)s
+    soft_start: 0.1 annealing: 0.7 }"""
 TEXT = """
 random_seed: 7
-dataset_config { data_sources { tfrecords_path: "none" image_directory_path: "none" } %(mapping)s
-  image_extension: "png" validation_fold: 0 }
+dataset_config { data_sources { tfrecords_path: "%(shards)s" image_directory_path: "%(folder)s" } %(mapping)s
+  image_extension: "%(extension)s" validation_fold: 0 }
 augmentation_config { preprocessing { output_image_width: 96 output_image_height: 96 output_image_channel: 3 }
   %(augmentation)s }
 postprocessing_config { target_class_config { key: "plate" value { clustering_config {
@@ -92,8 +100,7 @@ cost_function_config { target_classes { name: "plate" class_weight: 1.0 coverage
   objectives { name: "bbox" initial_weight: 10.0 weight_target: 10.0 } }
   enable_autoweighting: true max_objective_weight: 0.9999 min_objective_weight: 0.0001 }
 training_config { batch_size_per_gpu: %(batch)s num_epochs: %(epochs)s
-  learning_rate { soft_start_annealing_schedule { min_learning_rate: 5e-6 max_learning_rate: %(rate)s
-    soft_start: 0.1 annealing: 0.7 } }
+  learning_rate { %(schedule)s }
   regularizer { type: L1 weight: 3e-9 } optimizer { adam { epsilon: 1e-8 beta1: 0.9 beta2: 0.999 } }
   %(training)s }
 bbox_rasterizer_config { target_class_config { key: "plate" value { cov_center_x: 0.5 cov_center_y: 0.5

@@ -14,12 +14,13 @@ from detectnet.network.inputs import (
     Feed,
     InputSettings,
     SampleOrder,
-    losses_of,
     plain_feed,
     to_network,
     training_feed,
 )
+from detectnet.network.picture_files import PictureFiles
 from detectnet.network.predict import records_of
+from detectnet.network.preflight import losses_of
 from detectnet.network.records import Frame, Records, index_records
 
 MAPPING = {"plate": "plate"}
@@ -109,7 +110,7 @@ def test_the_number_of_workers_changes_nothing(records):
 def frames(**sizes):
     empty = np.zeros((0, 4), np.float32), np.zeros(0, np.int32)
     made = [
-        Frame(f"{name}{number}", name, (1, 1), None, 0, 0, *empty)
+        Frame(f"{name}{number}", name, (1, 1), None, 0, 0, *empty, (), empty[0], ())
         for name, size in sizes.items()
         for number in range(size)
     ]
@@ -131,6 +132,40 @@ def test_uniform_sampling_draws_alike_from_sources_and_uses_up_each_before_it_re
     times = Counter(drawn)
     assert {times[number] for number in range(5)} == {12}
     assert {times[number] for number in range(5, 30)} == {2, 3}
+
+
+@pytest.mark.parametrize("mode", ["", "sampling_mode: USER_DEFINED", "sampling_mode: PROPORTIONAL"])
+def test_sources_are_sampled_in_proportion_unless_the_spec_says_uniform(mode):
+    """USER_DEFINED is PROPORTIONAL in TAO, too: its loader gives every source its number of pictures."""
+    text = record_files.experiment().to_text()
+    found = spec.parse(text.replace("dataset_config {", f"dataset_config {{ {mode}"), "experiment")
+    assert not InputSettings.from_spec(found).uniform
+    order = SampleOrder(frames(a=5, b=25), seed=1, uniform=False)
+    assert Counter(order.frame(number) for number in range(60)) == dict.fromkeys(range(30), 2)
+
+
+def test_the_spec_asks_for_uniform_sampling():
+    text = record_files.experiment().to_text()
+    found = spec.parse(
+        text.replace("dataset_config {", "dataset_config { sampling_mode: UNIFORM"), "experiment"
+    )
+    assert InputSettings.from_spec(found).uniform
+
+
+@pytest.mark.parametrize("mode", ["PROPORTIONAL", "UNIFORM"])
+@pytest.mark.parametrize("batch", [1, 4, 13, 50])
+def test_validation_sees_every_picture_once_whatever_the_batch_and_the_sampling(records, mode, batch):
+    """TAO leaves out the rest of a division by the batch, and samples its validation sources at random."""
+    text = record_files.experiment().to_text()
+    found = spec.parse(
+        text.replace("dataset_config {", f"dataset_config {{ sampling_mode: {mode}"), "experiment"
+    )
+    settings = InputSettings.from_spec(found)
+    for _ in range(2):
+        pictures = np.concatenate([one.numpy() for one, _ in plain_feed(records, settings, batch=batch)])
+        assert len(pictures) == 13
+        for made, frame in zip(pictures, records.frames, strict=True):
+            assert np.array_equal(made, frame.picture())
 
 
 def test_names_that_map_to_nothing_are_an_error_that_shows_both_sides(shards):
@@ -180,7 +215,8 @@ def test_pictures_that_are_not_in_the_records_come_from_their_folder(tmp_path):
     (tmp_path / "images").mkdir()
     cv2.imwrite(str(tmp_path / "images" / "a.png"), cv2.cvtColor(made, cv2.COLOR_RGB2BGR))
     shard = write_one(tmp_path, record_files.example("images/a", boxes, ["plate"] * len(boxes), None))
-    indexed = index_records([shard], ["plate"], MAPPING, picture_files=([tmp_path / "not", tmp_path], "png"))
+    config = record_files.experiment(folder=tmp_path).dataset_config
+    indexed = index_records([shard], ["plate"], MAPPING, picture_files=PictureFiles(config))
     assert np.array_equal(indexed.frames[0].picture(), made)
     with pytest.raises(UserError, match="images/a"):
         index_records([shard], ["plate"], MAPPING)

@@ -250,7 +250,7 @@ def test_predictions_come_once_per_picture_with_their_truth(whole, shards):
         made = list(predictions)
     assert len(made) == len(predictions) == 6
     assert isinstance(made[0], PictureResult)
-    assert [one.frame_id for one in made] == [f"images/cars_{number}" for number in range(6)]
+    assert [one.frame_id for one in made] == [f"images/cars_0_{number}" for number in range(6)]
     assert made[0].cov.shape == (1, 6, 6)
     assert made[0].bbox.shape == (4, 6, 6)
     rng = np.random.default_rng(9)
