@@ -16,8 +16,9 @@ SCRIPTS = Path(os.path.relpath(workflow.basedir)) / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from detectnet import spec
-from detectnet.config import check_specs, complete
+from detectnet.config import check_specs, complete, initial_model, pretrained_name
 from detectnet.deploy import rtx
+from detectnet.deploy.cluster_params import load_settings
 from detectnet.errors import UserError
 from detectnet.imports import files_used
 
@@ -28,8 +29,9 @@ try:
         "train": spec.load(CONFIG["specs"]["train"], "experiment"),
         "retrain": spec.load(CONFIG["specs"]["retrain"], "experiment"),
     }
-    CLUSTER_PARAMS = spec.load_cluster_params(CONFIG["specs"]["infer"])
+    INFERENCE = load_settings(CONFIG["specs"]["infer"])
     check_specs(SPECS)
+    INITIAL_MODEL = initial_model(CONFIG, SPECS["train"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -118,6 +120,12 @@ def pruning_arguments():
 
 def declaration(wildcards):
     return shlex.quote(json.dumps(CONFIG["sources"][wildcards.source], sort_keys=True))
+
+
+def pretrained_arguments():
+    """Where the weights to start from are; their name is the rule's output."""
+    given = CONFIG["pretrained"] or {}
+    return [f"--{key} {shlex.quote(given[key])}" for key in ("file", "url", "sha256") if key in given]
 
 
 def place(wildcards):

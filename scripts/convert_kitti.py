@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detectnet.logs import parser, run
+from detectnet.logs import parser, positive, run
 from detectnet.sources.convert import convert
 from detectnet.sources.declaration import add_arguments, declared
 
@@ -17,7 +17,7 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--out", type=Path, required=True, help="folder to write; its images and labels are replaced"
     )
-    made.add_argument("--workers", type=int, help="processes; every core where absent")
+    made.add_argument("--workers", type=positive, help="processes; every core where absent")
     return made
 
 

@@ -10,8 +10,8 @@ from detectnet.logs import parser, run
 
 def arguments() -> argparse.ArgumentParser:
     made = parser(__doc__)
-    made.add_argument("--model", type=Path, required=True, help="model.keras, or model.onnx")
-    made.add_argument("--spec", type=Path, help="experiment spec of the training; a .keras model needs it")
+    made.add_argument("--model", type=Path, required=True, help="model.keras, model.hdf5 or model.onnx")
+    made.add_argument("--spec", type=Path, help="experiment spec of the training; a Keras model needs it")
     made.add_argument(
         "--cluster-params", type=Path, help="cluster_params.json or inference spec; else the network's own"
     )
@@ -22,12 +22,11 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from detectnet import spec
-    from detectnet.deploy.cluster_params import ClusterParams
+    from detectnet.deploy.cluster_params import ClusterParams, load_settings
     from detectnet.deploy.infer import infer, open_detector
 
     detector = open_detector(args.model, args.spec, args.threads)
-    params = args.cluster_params and ClusterParams.from_message(spec.load(args.cluster_params))
+    params = args.cluster_params and ClusterParams.from_message(load_settings(args.cluster_params))
     infer(detector, args.source, args.out, params)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from detectnet.data.resizing import letterbox_source
-from detectnet.logs import parser, run
+from detectnet.logs import parser, positive, run
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -16,7 +16,7 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, required=True, help="folder for images, labels, manifest.csv")
     made.add_argument("--width", type=int, required=True, help="width of the network's input, pixels")
     made.add_argument("--height", type=int, required=True, help="height of the network's input, pixels")
-    made.add_argument("--workers", type=int, help="processes; without it, one per core")
+    made.add_argument("--workers", type=positive, help="processes; without it, one per core")
     return made
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detectnet import spec
 from detectnet.data.packing import list_shards, pack_source
-from detectnet.logs import parser, run
+from detectnet.logs import parser, positive, run
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -18,7 +18,7 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--split", type=Path, required=True, help="split.csv")
     made.add_argument("--spec", type=Path, required=True, help="dataset spec (kitti_config)")
     made.add_argument("--out-dir", type=Path, required=True, help="folder for the shards")
-    made.add_argument("--workers", type=int, help="processes; without it, one per core")
+    made.add_argument("--workers", type=positive, help="processes; without it, one per core")
     part = made.add_mutually_exclusive_group()
     part.add_argument(
         "--shard", type=int, action="append", help="write only this shard of both folds; repeat"

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from detectnet.errors import UserError
-from detectnet.logs import log, parser, run
+from detectnet.logs import log, parser, positive, run
 from detectnet.sources.synthetic.render import render_source
 
 
@@ -19,7 +19,7 @@ def arguments() -> argparse.ArgumentParser:
         "--settings", default="{}", help="a JSON object: count, seed, plate_width, layouts, ..."
     )
     made.add_argument("--out", type=Path, required=True, help="folder for images/, labels/ and source.json")
-    made.add_argument("--workers", type=int, default=1, help="processes")
+    made.add_argument("--workers", type=positive, default=1, help="processes")
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from jsonschema.exceptions import ValidationError
 
 from detectnet.errors import UserError, did_you_mean
 from detectnet.files import PathLike
+from detectnet.sources.declaration import PLACES
 from detectnet.spec import contract_of
 
 _MESSAGE_OF = {"classes": "cost_function_config"}
-PLACES = ("folder", "archive", "upstream", "scenes")
+WEIGHTS = (".hdf5", ".h5", ".keras")
 
 
 def complete(config: dict[str, Any], schema_path: PathLike) -> dict[str, Any]:
@@ -37,6 +39,7 @@ def complete(config: dict[str, Any], schema_path: PathLike) -> dict[str, Any]:
         *_places(filled),
         *_mappings(given),
         *_pruning(filled),
+        *_pretrained(filled),
     ]
     if problems:
         raise UserError(
@@ -72,6 +75,37 @@ def check_specs(specs: dict[str, Any]) -> None:
                 where=specs["retrain"].where(_MESSAGE_OF.get(name, "augmentation_config")),
                 remedy="A pruned network keeps its input and classes: make the two specs agree.",
             )
+
+
+def pretrained_name(pretrained: dict[str, str]) -> str:
+    """File name of the config's ``pretrained``: its ``name``, or the last part of its ``file`` or ``url``."""
+    given = pretrained.get("name") or pretrained.get("file") or urllib.parse.urlsplit(pretrained["url"]).path
+    return urllib.parse.unquote(given).rsplit("/", 1)[-1]
+
+
+def initial_model(config: dict[str, Any], experiment: Any) -> str | None:
+    """The file whose weights the first training starts from, relative to the working directory.
+
+    Args:
+        config: a complete config; its ``pretrained`` goes before the spec's ``pretrained_model_file``.
+        experiment: message of the experiment spec of the first training.
+
+    Returns:
+        None where neither names a file: the training starts from random weights.
+
+    Raises:
+        UserError: the file that is named does not exist on this machine.
+    """
+    pretrained = config["pretrained"] or {}
+    model = experiment.model_config
+    path = pretrained.get("file") or ("" if pretrained else model.pretrained_model_file)
+    if path and not Path(path).is_file():
+        raise UserError(
+            f"the weights to start from do not exist: {path}",
+            where="pretrained.file" if pretrained else model.where("pretrained_model_file"),
+            remedy="Mend the path, or leave it out to start from random weights.",
+        )
+    return f"data/pretrained/{pretrained_name(pretrained)}" if pretrained else path or None
 
 
 def _with_text_keys(value: Any) -> Any:
@@ -143,3 +177,18 @@ def _mappings(given: dict[str, Any]) -> Iterator[str]:
 def _pruning(config: dict[str, Any]) -> Iterator[str]:
     if config["prune"]["ratio"] is None and config["prune"]["threshold"] is None:
         yield "prune: ratio and threshold are both null. Allowed: one of them."
+
+
+def _pretrained(config: dict[str, Any]) -> Iterator[str]:
+    given = config["pretrained"]
+    if given is None:
+        return
+    if ("file" in given) == ("url" in given):
+        yield "pretrained: needs either file or url. Allowed: one of them."
+    elif "url" in given and "sha256" not in given:
+        yield "pretrained.sha256: must be given with url."
+    elif Path(name := pretrained_name(given)).suffix.lower() not in WEIGHTS:
+        yield (
+            f"pretrained: '{name}' is no weights file that can be read. Allowed: {', '.join(WEIGHTS)}. "
+            "A .tlt or .etlt is encrypted: take the .hdf5 of TAO 5 or of NGC."
+        )

@@ -56,6 +56,17 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def positive(text: str) -> int:
+    """The type of an option that counts something, as ``--workers``: a whole number of at least 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return number
+
+
 def run(main: Callable[[argparse.Namespace], int | None], arguments: argparse.Namespace) -> None:
     """Run ``main`` and leave the process: 0, its own code, 1 for a UserError, 2 for a defect.
 

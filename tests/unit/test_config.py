@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detectnet.config import complete
+from detectnet.config import complete, pretrained_name
 from detectnet.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,3 +112,38 @@ def test_readme_describes_every_key():
     text = (ROOT / "config" / "README.md").read_text()
     missing = [key for key in keys(schema, schema) if f"`{key}`" not in text]
     assert not missing
+
+
+HASH = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "needs either file or url"),
+        ({"file": "a.hdf5", "url": "http://a/a.hdf5", "sha256": HASH}, "needs either file or url"),
+        ({"sha256": HASH}, "needs either file or url"),
+        ({"url": "http://a/a.hdf5"}, "pretrained.sha256: must be given with url"),
+        ({"url": "http://a/a.hdf5", "sha256": "0"}, "pretrained.sha256: '0' does not match"),
+        ({"file": "net.tlt"}, "'net.tlt' is no weights file that can be read. Allowed: .hdf5, .h5, .keras"),
+        ({"file": "a.hdf5", "name": "../a.hdf5"}, "pretrained.name: '../a.hdf5' does not match"),
+        ({"fille": "a.hdf5"}, "pretrained.fille: unknown key. Did you mean 'file'?"),
+    ],
+)
+def test_pretrained_weights_have_one_place_and_a_known_kind(given, said):
+    config = change(minimal(), "pretrained", given)
+    with pytest.raises(UserError) as raised:
+        complete(config, SCHEMA)
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"file": "folder/resnet_18.hdf5"}, "resnet_18.hdf5"),
+        ({"url": "https://host/models/resnet%2018.hdf5?token=a/b"}, "resnet 18.hdf5"),
+        ({"url": "https://host/download", "name": "resnet18.hdf5"}, "resnet18.hdf5"),
+    ],
+)
+def test_pretrained_weights_are_named_after_their_place(given, name):
+    assert pretrained_name(given) == name

@@ -61,6 +61,11 @@ def read_labels(path: PathLike) -> list[Label]:
     return [_parsed(parse_label, path, number, line) for number, line in _lines(path)]
 
 
+def read_class_names(path: PathLike) -> set[str]:
+    """The class names of a label file as it writes them, in any case; raises as `read_labels`."""
+    return {line.split()[0] for _, line in _lines(path)}
+
+
 def write_labels(path: PathLike, labels: Iterable[Label]) -> None:
     """Write a label file atomically: lower-case names, numbers that read back exactly."""
     write_text(path, "".join(_label_line(label) + "\n" for label in labels))
@@ -111,8 +116,9 @@ def _parsed(parse: Callable[[str], Row], path: PathLike, number: int, line: str)
 def _fields(line: str, columns: int) -> tuple[str, list[float]]:
     fields = line.split()
     if len(fields) != columns:
-        hint = " (a class name with a space shifts the columns)" if len(fields) > columns else ""
-        raise ValueError(f"a line needs {columns} columns, this one has {len(fields)}{hint}")
+        raise ValueError(
+            f"a line needs {columns} columns, this one has {len(fields)}{_hint(fields, columns)}"
+        )
     try:
         numbers = [float(field) for field in fields[1:]]
     except ValueError as error:
@@ -120,6 +126,26 @@ def _fields(line: str, columns: int) -> tuple[str, list[float]]:
     if not all(map(math.isfinite, numbers)):
         raise ValueError("a column is not a finite number")
     return fields[0].lower(), numbers
+
+
+def _hint(fields: list[str], columns: int) -> str:
+    """What a line with too many columns may be."""
+    if len(fields) <= columns:
+        return ""
+    if columns == LABEL_COLUMNS and len(fields) == DETECTION_COLUMNS and _is_number(fields[1]):
+        return (
+            " (the last one of 16 is a confidence: this is a result file, which holds detections and cannot "
+            "be used as labels)"
+        )
+    return " (a class name with a space shifts the columns)"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_detection(line: str) -> tuple[str, list[float]]:

@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to pack: its ``frame_id`` (``images/<stem>``), its files, its size in pixels."""
+    """A picture to pack.
+
+    ``frame_id`` is ``images/<stem>``; ``image`` and ``label`` are its files, ``width`` and ``height`` its
+    size in pixels. ``given`` holds the labels where they are known already, else they are read from
+    ``label``. ``listed_as`` names the labels where one of them is listed as left out.
+    """
 
     frame_id: str
     image: Path
     label: Path
     width: int
     height: int
+    listed_as: str
+    given: tuple[kitti.Label, ...] | None = None
+
+    def labels(self) -> list[kitti.Label]:
+        """The labels; raises UserError where the file is missing or damaged."""
+        return kitti.read_labels(self.label) if self.given is None else list(self.given)
 
 
 def modified(pictures: list[Picture], config: Message) -> list[Picture]:
@@ -42,7 +53,7 @@ def modified(pictures: list[Picture], config: Message) -> list[Picture]:
 
 def _copies(picture: Picture, config: Message) -> Iterator[Picture]:
     renamed = {key.lower(): value.lower() for key, value in config.source_to_target_class_mapping.items()}
-    names = (label.name for label in kitti.read_labels(picture.label))
+    names = (label.name for label in picture.labels())
     counts = Counter(renamed.get(name, name) for name in names)
     if counts and set(counts) <= _lower(config.filter_samples_containing_only):
         return

@@ -123,6 +123,34 @@ def freeze(
     return made
 
 
+def group_names(pictures: pd.DataFrame, threshold: int = duplicates.THRESHOLD) -> np.ndarray:
+    """The group of each picture, as `split` makes them.
+
+    Args:
+        pictures: columns source, image, phash and mirrored (16 hex digits each), and group: the video that
+            a picture is a frame of, "" for none.
+        threshold: bits in which near-duplicates may differ, 0..63.
+
+    Returns:
+        (N,) names: source/stem of the group's first picture.
+    """
+    number, names = _groups(pictures, _links(pictures, threshold))
+    return names[number]
+
+
+def grouped_validation(
+    pictures: pd.DataFrame, share: float, threshold: int = duplicates.THRESHOLD
+) -> np.ndarray:
+    """Which pictures of one source are for validation so that no group is torn: (N,) bool.
+
+    ``share`` is in percent 0..100; pictures as in `group_names`, with one source.
+    """
+    number, names = _groups(pictures, _links(pictures, threshold))
+    new = np.full(len(pictures), "", dtype=object)
+    shares = _shares(pictures, share)
+    return _grouped(pictures, number, names, shares, new) == VALIDATION
+
+
 def _manifests(paths: Mapping[str, PathLike]) -> pd.DataFrame:
     if not paths:
         raise UserError("no manifest given", remedy="Give the manifest.csv of every resized source.")

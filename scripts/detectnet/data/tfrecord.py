@@ -55,19 +55,21 @@ class Record:
     boxes: np.ndarray
 
 
-def example(frame_id: str, width: int, height: int, labels: list[Label], encoded: bytes) -> bytes:
+def example(frame_id: str, width: int, height: int, labels: list[Label], encoded: bytes | None) -> bytes:
     """A serialised ``Example`` in NVIDIA's schema, with the picture's file in ``frame/encoded``.
 
-    Every key is there even without objects; class names are lower-cased; numbers are float32 and int64.
+    That key is ours; with ``encoded`` None it is left out and the keys are NVIDIA's. Every other key is
+    there even without objects; class names are lower-cased; numbers are float32 and int64.
     """
     features: dict[str, tuple[str, list]] = {
         "frame/id": ("bytes_list", [frame_id.encode()]),
         "frame/height": ("int64_list", [height]),
         "frame/width": ("int64_list", [width]),
-        "frame/encoded": ("bytes_list", [encoded]),
         "target/object_class": ("bytes_list", [label.name.lower().encode() for label in labels]),
         "target/occlusion": ("int64_list", [label.occlusion for label in labels]),
     }
+    if encoded is not None:
+        features["frame/encoded"] = ("bytes_list", [encoded])
     for position, corner in enumerate(_CORNERS):
         features[f"target/coordinates_{corner}"] = ("float_list", [label.box[position] for label in labels])
     for key, attribute in _FLOATS.items():

@@ -14,6 +14,15 @@ from detectnet.errors import UserError, did_you_mean
 Box = tuple[float, float, float, float]
 SECOND = "second annotation of a picture"
 COMMON_OPTIONS = ("images", "annotations", "ignore_size")
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "coco": COMMON_OPTIONS,
+    "folder": ("images",),
+    "kitti": COMMON_OPTIONS,
+    "openalpr": COMMON_OPTIONS,
+    "voc": (*COMMON_OPTIONS, "origin"),
+    "yolo": (*COMMON_OPTIONS, "names"),
+}
+"""The options of each adapter; the schema of the config has the same."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class Annotated:
 
     ``size`` is the (width, height) that the annotation claims, None when it claims none. ``labelled``
     is False when nothing is said about the picture at all, which is not the same as "nothing in it".
+    ``lost`` are the class names of objects that could not be read ("" where even the name cannot).
     """
 
     picture: str
@@ -45,17 +55,23 @@ class Annotated:
     size: tuple[int, int] | None = None
     relative: bool = False
     labelled: bool = True
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """An annotation file as read: ``named`` is the picture's file name that it gives, "" for none."""
+    """An annotation file as read.
+
+    ``named`` is the picture's file name that it gives, "" for none; ``problems`` are the line, the reason
+    and the details of every object that could not be read, ``lost`` their class names.
+    """
 
     objects: tuple[Object, ...] = ()
     problems: tuple[tuple[int, str, str], ...] = ()
     size: tuple[int, int] | None = None
     named: str = ""
     relative: bool = False
+    lost: tuple[str, ...] = ()
 
 
 Found = Annotated | Drop
@@ -68,22 +84,30 @@ def printable(path: object) -> str:
     return os.fsencode(str(path)).decode("utf-8", "backslashreplace")
 
 
-def check_options(options: dict, *more: str) -> None:
+def check_options(options: dict, adapter: str) -> None:
     """Raise UserError for an option that the adapter does not have."""
-    known = (*COMMON_OPTIONS, *more)
+    known = OPTIONS[adapter]
     for name in options:
         if name not in known:
             raise UserError(
-                f"the adapter has no option {name!r}",
+                f"the adapter {adapter!r} has no option {name!r}",
                 where="options",
                 allowed=known,
                 remedy=did_you_mean(name, known) or None,
             )
 
 
-def listed(value: str | list[str]) -> list[str]:
-    """An option that is one text or a list of texts, as a list."""
-    return [value] if isinstance(value, str) else list(value)
+def listed(options: dict, name: str, default: str | list[str]) -> list[str]:
+    """An option that is one text or a list of texts, as a list; a UserError says where it is neither."""
+    value = options.get(name, default)
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+        raise UserError(
+            f"{value!r} is no path",
+            where=f"options.{name}",
+            allowed="a path in the source, or a list of them",
+        )
+    return texts
 
 
 def inside(raw_dir: Path, relative: str, option: str) -> Path:
@@ -110,8 +134,8 @@ def folder_pairs(raw_dir: Path, options: dict, images: str, annotations: str) ->
         images, annotations: the folders where the options name none; "." is the source itself, and ""
             for annotations means beside the pictures.
     """
-    pictures = listed(options.get("images", images))
-    labels = listed(options.get("annotations", annotations or pictures))
+    pictures = listed(options, "images", images)
+    labels = listed(options, "annotations", annotations or pictures)
     labels = labels * len(pictures) if len(labels) == 1 else labels
     if len(labels) != len(pictures):
         raise UserError(
@@ -200,7 +224,9 @@ class _Matching:
         self.taken.add(target)
         yield from (Drop(place, line, reason, detail) for line, reason, detail in parsed.problems)
         size = None if ignore_size else parsed.size
-        yield Annotated(self._relative(target), parsed.objects, place, size, parsed.relative)
+        yield Annotated(
+            self._relative(target), parsed.objects, place, size, parsed.relative, lost=parsed.lost
+        )
 
     def _by_name_only(self, label: PurePosixPath) -> bool:
         """Whether only the name inside could match it: such files come last, so that no stale name

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from detectnet.data.coco import box_of, read_coco_file
 from detectnet.data.dropped import Drop
 from detectnet.data.pictures import SUFFIXES
 from detectnet.errors import UserError
 from detectnet.sources.base import (
     Annotated,
-    Box,
     Found,
     Object,
     check_options,
@@ -36,11 +33,11 @@ def read_coco(raw_dir: Path, options: dict) -> Iterator[Found]:
     Options: ``annotations`` (JSON file or a list of them, required), ``images`` (the folder of each; where
     absent, the one in which the JSON lies), ``ignore_size``.
     """
-    check_options(options)
+    check_options(options, "coco")
     if "annotations" not in options:
         raise UserError("the JSON files must be named", where="options.annotations")
-    files = [inside(raw_dir, one, "annotations") for one in listed(options["annotations"])]
-    folders = [inside(raw_dir, one, "images") for one in listed(options.get("images", []))]
+    files = [inside(raw_dir, one, "annotations") for one in listed(options, "annotations", [])]
+    folders = [inside(raw_dir, one, "images") for one in listed(options, "images", [])]
     folders = folders or [path.parent for path in files]
     if len(folders) != len(files):
         raise UserError(f"{len(files)} JSON files and {len(folders)} folders of pictures", where="options")
@@ -68,21 +65,14 @@ class _Annotations:
     def __init__(self, raw_dir: Path, path: Path, folder: Path) -> None:
         self.raw_dir, self.folder = raw_dir, folder
         self.place = printable(path.relative_to(raw_dir))
-        content = _content(path, self.place)
-        self.images: list[dict] = content["images"]
-        self.names = {one["id"]: str(one["name"]) for one in content.get("categories", [])}
-        self.by_image: dict[Any, list[dict]] = defaultdict(list)
-        self.loose: list[dict] = []
-        known = {image["id"] for image in self.images}
-        for one in content.get("annotations", []):
-            (self.by_image[one["image_id"]] if one.get("image_id") in known else self.loose).append(one)
+        self.file = read_coco_file(path, self.place)
 
     def run(self, ignore_size: bool) -> Iterator[Found]:
         seen: set[str] = set()
-        for one in self.loose:
+        for one in self.file.loose:
             detail = f"picture id {one.get('image_id')} is not listed"
             yield Drop(self.place, _number(one), "annotation without picture", detail)
-        for image in sorted(self.images, key=lambda image: str(image["file_name"])):
+        for image in sorted(self.file.images, key=lambda image: str(image["file_name"])):
             picture, problem = self._picture(str(image["file_name"]))
             if problem or picture in seen:
                 reason = problem or "second annotation of a picture"
@@ -103,53 +93,29 @@ class _Annotations:
         return path.resolve().relative_to(self.raw_dir.resolve()).as_posix(), ""
 
     def _annotated(self, picture: str, image: dict, ignore_size: bool) -> Iterator[Found]:
-        objects = []
-        for one in self.by_image[image["id"]]:
+        objects, lost = [], []
+        for one in self.file.annotations.get(image["id"], []):
             found, (reason, detail) = self._object(one)
             if found:
                 objects.append(found)
             else:
+                lost.append(self.file.names.get(one.get("category_id"), ""))
                 yield Drop(self.place, _number(one), reason, detail)
         width, height = image.get("width") or 0, image.get("height") or 0
         size = (int(width), int(height)) if width and height and not ignore_size else None
-        yield Annotated(picture, tuple(objects), self.place, size)
+        yield Annotated(picture, tuple(objects), self.place, size, lost=tuple(lost))
 
     def _object(self, one: dict) -> tuple[Object | None, Problem]:
-        name = self.names.get(one.get("category_id"))
+        name = self.file.names.get(one.get("category_id"))
         if name is None:
             return None, ("unknown category", f"category id {one.get('category_id')}")
         if one.get("iscrowd"):
             return None, ("crowd region", name)
         try:
-            return Object(name, _box(one), _number(one)), ("", "")
-        except (TypeError, ValueError) as error:
+            return Object(name, box_of(one), _number(one)), ("", "")
+        except ValueError as error:
             return None, ("no box", f"{name}: {error}")
-
-
-def _content(path: Path, place: str) -> dict:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserError(f"not valid JSON ({error})", where=place) from error
-    images = content.get("images") if isinstance(content, dict) else None
-    if not isinstance(images, list) or not all("id" in one and "file_name" in one for one in images):
-        raise UserError("not a COCO file: it has no list 'images' with 'id' and 'file_name'", where=place)
-    if not all("id" in one and "name" in one for one in content.get("categories", [])):
-        raise UserError("not a COCO file: a category lacks 'id' or 'name'", where=place)
-    return content
 
 
 def _number(one: dict) -> int | str:
     return one.get("id", "")
-
-
-def _box(one: dict) -> Box:
-    """Corners from ``bbox``, or around the polygons of ``segmentation`` where there is none."""
-    if one.get("bbox"):
-        x, y, width, height = map(float, one["bbox"])
-        return x, y, x + width, y + height
-    polygons = one.get("segmentation")
-    values = [float(value) for polygon in polygons for value in polygon] if isinstance(polygons, list) else []
-    if not values:
-        raise ValueError("neither bbox nor polygon")
-    return min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2])

@@ -10,6 +10,10 @@ import yaml
 
 from detectnet.errors import UserError, did_you_mean
 
+FETCHED = ("folder", "archive", "upstream")
+PLACES = (*FETCHED, "scenes")
+"""Where a source may come from: the keys of its declaration, those that are fetched and the rendered one."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--source`` and the two ways to declare it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import urllib.parse
 from pathlib import Path
@@ -12,10 +13,10 @@ from detectnet.files import sha256, write_json
 from detectnet.logs import log, progress
 from detectnet.sources.archives import unpack
 from detectnet.sources.base import printable
+from detectnet.sources.declaration import FETCHED
 from detectnet.sources.download import download
 from detectnet.sources.upstream import fetch_upstream, read_list
 
-PLACES = ("folder", "archive", "upstream")
 NOTE = "source.json"
 
 
@@ -38,8 +39,8 @@ def fetch(
     Raises:
         UserError: no place has it; says all places tried.
     """
-    if not any(place in declaration for place in PLACES):
-        raise UserError("the source says no place", where=raw_dir.name, allowed=PLACES)
+    if not any(place in declaration for place in FETCHED):
+        raise UserError("the source says no place", where=raw_dir.name, allowed=FETCHED)
     part = raw_dir.parent / f".{raw_dir.name}.part"
     raw_dir.parent.mkdir(parents=True, exist_ok=True)
     _remove(part)
@@ -57,10 +58,10 @@ def fetch(
 
 def _fill(declaration: dict, target: Path, mirror: str | None, archives: Path) -> dict:
     if "folder" in declaration:
-        return _from_folder(Path(declaration["folder"]), target)
+        return _from_folder(Path(declaration["folder"]).expanduser(), target)
     if "archive" not in declaration:
         return _from_upstream(declaration["upstream"], target)
-    archive, tried = _find_archive(declaration["archive"], mirror, archives)
+    archive, tried = find_archive(declaration["archive"], mirror, archives)
     if archive is not None:
         unpack(archive, target)
         wanted = declaration["archive"]
@@ -78,8 +79,22 @@ def _fill(declaration: dict, target: Path, mirror: str | None, archives: Path) -
 def _from_folder(folder: Path, target: Path) -> dict:
     if not folder.is_dir():
         raise UserError("the folder of the source does not exist", where=folder)
-    shutil.copytree(folder, target)
-    return {"place": "folder", "folder": str(folder)}
+    dangling = _dangling(folder)
+    shutil.copytree(folder, target, ignore_dangling_symlinks=True)
+    if dangling:
+        log.warning(
+            "%s: left out %d links that lead nowhere (listed in %s), the first is %s",
+            folder,
+            len(dangling),
+            NOTE,
+            dangling[0],
+        )
+    return {"place": "folder", "folder": str(folder)} | ({"dangling_links": dangling} if dangling else {})
+
+
+def _dangling(folder: Path) -> list[str]:
+    links = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return sorted(printable(link.relative_to(folder)) for link in links if not link.exists())
 
 
 def _from_upstream(upstream: dict, target: Path) -> dict:
@@ -89,12 +104,30 @@ def _from_upstream(upstream: dict, target: Path) -> dict:
     return {"place": "upstream", "git": upstream["git"], "commit": upstream["commit"]}
 
 
-def _find_archive(wanted: dict, mirror: str | None, archives: Path) -> tuple[Path | None, list[str]]:
-    """The archive with the right hash, and a sentence on each place that did not have it."""
+def find_archive(wanted: dict, mirror: str | None, archives: Path) -> tuple[Path | None, list[str]]:
+    """The file with the right hash, and a sentence on each place that did not have it.
+
+    Args:
+        wanted: ``name``, ``sha256`` and maybe ``url``.
+        mirror: folder or URL, looked in before that ``url``.
+        archives: folder that is looked in first, and that keeps what is downloaded.
+
+    Raises:
+        UserError: ``mirror`` is a folder that does not exist.
+    """
     name, expected = wanted["name"], wanted["sha256"]
     tried: list[str] = []
-    for folder in (archives, Path(mirror) if mirror and "://" not in mirror else None):
-        if folder is not None and _has(folder / name, expected, tried):
+    if _has(archives / name, expected, tried):
+        return archives / name, tried
+    if mirror and "://" not in mirror:
+        folder = Path(mirror).expanduser()
+        if not folder.is_dir():
+            raise UserError(
+                f"the mirror '{mirror}' is no folder on this machine",
+                where="mirror",
+                remedy="Name the folder (or the URL) that holds the archives, or set mirror to null.",
+            )
+        if _has(folder / name, expected, tried):
             return folder / name, tried
     urls = [f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}"] if mirror and "://" in mirror else []
     for url in [*urls, *([wanted["url"]] if wanted.get("url") else [])]:
@@ -139,4 +172,6 @@ def _remove(folder: Path) -> None:
 
 
 def _words(origin: dict) -> str:
-    return ", ".join(f"{key} {value}" for key, value in origin.items() if key != "place")
+    return ", ".join(
+        f"{key} {value}" for key, value in origin.items() if key not in ("place", "dangling_links")
+    )

@@ -16,7 +16,7 @@ def read_openalpr(raw_dir: Path, options: dict) -> Iterator[Found]:
 
     Options: ``images``, ``annotations``, ``ignore_size``.
     """
-    check_options(options)
+    check_options(options, "openalpr")
     yield from per_picture(raw_dir, options, parse_openalpr, ".txt")
 
 
@@ -37,4 +37,4 @@ def parse_openalpr(path: Path) -> Parsed:
             continue
         named = named or fields[0].strip()
         objects.append(Object(CLASS, (x, y, x + width, y + height), number))
-    return Parsed(tuple(objects), tuple(problems), named=named)
+    return Parsed(tuple(objects), tuple(problems), named=named, lost=(CLASS,) * len(problems))

@@ -70,7 +70,11 @@ def standardise(job: Job, setting: Setting) -> Outcome:
     if mismatch := _size_mismatch(annotated, picture):
         outcome.drops.append(Drop(printable(annotated.picture), "", "size differs from annotation", mismatch))
         return outcome
-    labels = _labels(annotated, picture, setting.classes, outcome)
+    labels, lost = _labels(annotated, picture, setting.classes, outcome)
+    if lost and not labels:  # what may show a plate must not be trained as background
+        detail = f"of a wanted class, but malformed: {', '.join(lost)}"
+        outcome.drops.append(Drop(printable(annotated.picture), "", "its only boxes are malformed", detail))
+        return outcome
     image = setting.out_dir / "images" / f"{job.stem}{picture.suffix or '.jpg'}"
     rgb = _write(setting.raw_dir / annotated.picture, picture, image, outcome)
     label = setting.out_dir / "labels" / f"{job.stem}.txt"
@@ -107,15 +111,18 @@ def _size_mismatch(annotated: Annotated, picture: pictures.Picture) -> str:
 
 def _labels(
     annotated: Annotated, picture: pictures.Picture, classes: dict[str, str], outcome: Outcome
-) -> list[kitti.Label]:
+) -> tuple[list[kitti.Label], list[str]]:
+    """The labels of a picture, and the names of objects of wanted classes that gave none."""
     labels: list[kitti.Label] = []
+    lost = [name or "unknown" for name in annotated.lost if _target(name, classes) or (classes and not name)]
     for one in annotated.objects:
-        name = classes.get(one.name.strip().lower(), classes.get(EVERY_CLASS))
+        name = _target(one.name, classes)
         if name is None:
             outcome.drops.append(Drop(annotated.annotation, one.line, "class not wanted", one.name))
             continue
         box, notes = fit(_box(one, annotated, picture), *_shown(picture))
         if box is None:
+            lost.append(one.name)
             corners = ", ".join(f"{value:g}" for value in one.box)
             outcome.drops.append(Drop(annotated.annotation, one.line, notes[0], f"{one.name}: {corners}"))
             continue
@@ -126,7 +133,12 @@ def _labels(
         labels.append(label)
         outcome.kept[f"{one.name} -> {name}"] += 1
         outcome.mended.update(f"boxes {note}" for note in notes)
-    return labels
+    return labels, lost
+
+
+def _target(name: str, classes: dict[str, str]) -> str | None:
+    """The detector's class of a class of the source, None for one that is not wanted."""
+    return classes.get(name.strip().lower(), classes.get(EVERY_CLASS))
 
 
 def _box(one: Object, annotated: Annotated, picture: pictures.Picture) -> Box:

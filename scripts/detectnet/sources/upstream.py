@@ -84,10 +84,12 @@ class _Git:
         # On a terminal git shows its own progress, and its messages are on the screen already.
         self.shown = sys.stderr.isatty()
         self.loudness = ["--progress"] if self.shown else ["--quiet"]
+        self.address = ""
         self._run("init", "--quiet")
 
     def get(self, git: str, commit: str) -> None:
         """Fetch one commit; a server that gives no single commits is asked for everything it has."""
+        self.address = git
         self._run("remote", "add", "origin", git)
         log.info("fetching commit %s of %s", commit[:10], git)
         some = ("fetch", "--no-tags", "--filter=blob:none", *self.loudness, "origin")
@@ -120,8 +122,13 @@ class _Git:
     def _run(self, *arguments: str, given: str = "") -> None:
         done = self._try(*arguments, given=given)
         if done.returncode:
-            said = (done.stderr or "").strip().splitlines() or ["see above"]
-            raise UserError(f"git {arguments[0]} failed: {said[-1]}", where=" ".join(arguments[-2:]))
+            command, said = " ".join(arguments), _complaint(done.stderr)
+            raise UserError(
+                f"'git {command}' failed with exit code {done.returncode}: {said}",
+                where=self.address,
+                remedy="Try again when the network is there, or mend upstream.git, or get the source's "
+                "archive and name its folder as mirror.",
+            )
 
     def _try(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         silent = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
@@ -138,3 +145,10 @@ class _Git:
             )
         except FileNotFoundError as error:
             raise UserError("git is not installed", remedy="Install git, or give an archive.") from error
+
+
+def _complaint(stderr: str | None) -> str:
+    """What git says is wrong: its last lines are often only advice on what it may be."""
+    lines = (stderr or "").strip().splitlines()
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return " ".join(fatal or lines[-1:]) or "git's own words stand above"

@@ -20,7 +20,7 @@ def read_voc(raw_dir: Path, options: dict) -> Iterator[Found]:
     continuous pixels, 1 where they are the original VOC's, which number pixels from 1 and name the first
     and the last pixel *inside* the box (so x1 = xmin - 1, x2 = xmax).
     """
-    check_options(options, "origin")
+    check_options(options, "voc")
     origin = options.get("origin", 0)
     if origin not in (0, 1):
         raise UserError(f"origin is {origin!r}", where="options.origin", allowed=(0, 1))
@@ -33,17 +33,18 @@ def parse_voc(path: Path, origin: int = 0) -> Parsed:
         root = ElementTree.fromstring(path.read_bytes())
     except ElementTree.ParseError as error:
         raise ValueError(f"not valid XML ({error})") from error
-    objects, problems = [], []
+    objects, problems, lost = [], [], []
     for number, element in enumerate(root.iter("object"), start=1):
         name = (element.findtext("name") or "").strip()
         try:
             box = _box(element, origin)
         except ValueError as error:
             problems.append((number, "no box", f"{name}: {error}"))
+            lost.append(name)
             continue
         objects.append(Object(name, box, number, *_flags(element)))
     named = (root.findtext("filename") or "").strip()
-    return Parsed(tuple(objects), tuple(problems), _size(root), named)
+    return Parsed(tuple(objects), tuple(problems), _size(root), named, lost=tuple(lost))
 
 
 def _box(element: ElementTree.Element, origin: int) -> Box:

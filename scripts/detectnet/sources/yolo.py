@@ -21,7 +21,7 @@ def read_yolo(raw_dir: Path, options: dict) -> Iterator[Found]:
     of number to name, or the YAML file of the data set (its ``names``) or a text file with a name a line.
     Without it the classes are called by their numbers, "0", "1" ...
     """
-    check_options(options, "names")
+    check_options(options, "yolo")
     names = _names(raw_dir, options.get("names", {}))
     for found in per_picture(raw_dir, options, partial(parse_yolo, names=names), ".txt", "images", "labels"):
         if not getattr(found, "file", "").endswith(CLASS_FILE):
@@ -30,19 +30,21 @@ def read_yolo(raw_dir: Path, options: dict) -> Iterator[Found]:
 
 def parse_yolo(path: Path, names: dict[str, str]) -> Parsed:
     """Read one label file; ``names`` maps the class number, as text, to a name."""
-    objects, problems = [], []
+    objects, problems, lost = [], [], []
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         fields = line.split()
         if not fields:
             continue
+        key = fields[0].removesuffix(".0")
+        name = names.get(key, key)
         try:
             box = _box([float(field) for field in fields[1:]])
         except ValueError as error:
             problems.append((number, "not a label line", str(error)))
+            lost.append(name)
             continue
-        key = fields[0].removesuffix(".0")
-        objects.append(Object(names.get(key, key), box, number))
-    return Parsed(tuple(objects), tuple(problems), relative=True)
+        objects.append(Object(name, box, number))
+    return Parsed(tuple(objects), tuple(problems), relative=True, lost=tuple(lost))
 
 
 def _box(values: list[float]) -> Box:
@@ -59,6 +61,12 @@ def _box(values: list[float]) -> Box:
 def _names(raw_dir: Path, given: list | dict | str) -> dict[str, str]:
     if isinstance(given, str):
         given = _names_in(inside(raw_dir, given, "names"))
+    if not isinstance(given, list | dict):
+        raise UserError(
+            f"{given!r} cannot be the class names",
+            where="options.names",
+            allowed="a list of names, a map of number to name, or the name of a file",
+        )
     pairs = given.items() if isinstance(given, dict) else enumerate(given)
     return {str(key): str(name) for key, name in pairs}
 

@@ -224,6 +224,12 @@ def test_other_mistakes_are_named(inputs):
         pack_source(*inputs[:2], dataset(), inputs[2], "src", only=[3])
 
 
+def test_the_rules_have_two_partitions(inputs):
+    three = dataset('num_partitions: 3 partition_mode: "sequence" kitti_sequence_to_frames_file: "m.json"')
+    with pytest.raises(UserError, match=r"kitti_config: 3 partitions.*2 here"):
+        plan(*inputs[:2], three, inputs[2], "src")
+
+
 def test_a_shard_of_another_split_is_not_listed(inputs):
     pack_source(*inputs[:2], dataset(), inputs[2], "src", workers=1)
     inputs[1].write_text(inputs[1].read_text().replace("validation", "training"))
@@ -235,7 +241,7 @@ def test_a_missing_picture_is_named_from_any_process(inputs, tmp_path):
     source = kitti_source(tmp_path / "kitti", {"a.jpg": (scene(1, 64, 64), [], "")})
     inputs[1].write_text("image,source,group,fold\nimages/a.jpg,src,g,training\n")
     (source.parent / "images/a.jpg").unlink()
-    with pytest.raises(UserError, match=r"a\.jpg: the picture cannot be read.*letterbox_pictures"):
+    with pytest.raises(UserError, match=r"a\.jpg: the picture cannot be read.*make that list again"):
         pack_source(source, inputs[1], dataset(), inputs[2], "src", workers=2)
 
 

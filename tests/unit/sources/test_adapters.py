@@ -114,7 +114,7 @@ def test_coco_names_cannot_leave_the_source(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("{", "not valid JSON"), ("[]", "not a COCO file"), ('{"images": [{}]}', "not a COCO file")],
+    [("{", "not valid JSON"), ("[]", "not a COCO file"), ('{"annotations": []}', "not a COCO file")],
 )
 def test_coco_of_another_kind_is_named(tmp_path: Path, content: str, said: str) -> None:
     text(tmp_path / "raw/a.json", content)

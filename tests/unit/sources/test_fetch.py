@@ -50,6 +50,7 @@ def test_a_wrong_hash_says_both(tmp_path: Path) -> None:
 
 def test_a_missing_archive_says_all_places(tmp_path: Path) -> None:
     declared = {"archive": {"name": "made.tar", "sha256": "0" * 64, "url": (tmp_path / "u.tar").as_uri()}}
+    (tmp_path / "mirror").mkdir()
     with pytest.raises(UserError) as caught:
         fetch(declared, tmp_path / "raw/made", str(tmp_path / "mirror"), tmp_path / "archives")
     said = str(caught.value)

@@ -81,8 +81,12 @@ def test_what_a_commit_lacks_is_named(tmp_path: Path, repository: tuple[Path, st
         fetch(link, tmp_path / "raw")
     with pytest.raises(UserError, match="has no commit"):
         fetch(_upstream(tmp_path, repository, commit="1" * 40), tmp_path / "raw")
-    with pytest.raises(UserError, match="git fetch failed"):
+    with pytest.raises(UserError) as caught:
         fetch(_upstream(tmp_path, repository, git=(tmp_path / "none").as_uri()), tmp_path / "raw")
+    said = str(caught.value)  # the place, the command, git's own words, what to do
+    assert said.startswith(f"{(tmp_path / 'none').as_uri()}: 'git fetch ")
+    assert "failed with exit code 128: fatal: '" in said and "does not appear to be a git repository" in said
+    assert "mend upstream.git" in said
     assert not (tmp_path / "raw").exists()
     assert not list(tmp_path.glob(".raw*"))
 
