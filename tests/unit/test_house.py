@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "scripts" / "detectnet"
 BIN = Path(sys.executable).parent
 # Every package may import itself and those to its left; contract, errors, files and logs stand before all.
-FLOW = ["contract", "spec", "data", "sources", "detection", "network", "deploy", "report"]
+FLOW = ["contract", "spec", "data", "sources", "detection", "network", "deploy", "report", "commands"]
 FORBIDDEN = {
     "detection": {"network", "sources"},
     "network": {"sources"},

@@ -1,4 +1,4 @@
-"""How stand-alone inference clusters, names and colours what it finds: ``cluster_params.json`` applied."""
+"""How stand-alone inference clusters, names and colours what it finds: its settings file applied."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from PIL import ImageColor
 
 from detectnet.contract import Contract
 from detectnet.errors import UserError
-from detectnet.spec import Message, clustering_of
+from detectnet.files import PathLike
+from detectnet.spec import Message, clustering_of, load
 
+KINDS = ("cluster_params", "inference")
 DEFAULT = "default"
 """The entry for classes that are not named, in every map of these files."""
 AGGREGATE = "aggregate_cov"
@@ -29,6 +31,7 @@ class ClusterParams:
         shown: classes that are reported; empty: all.
         names: class to the name it is written with; itself where missing.
         colours: class to RGB 0..255; green where missing.
+        labels: whether KITTI files are written.
         overlay: whether pictures with boxes are written.
         linewidth: of the boxes, pixels; None grows with the picture.
         where: the file, for errors.
@@ -38,6 +41,7 @@ class ClusterParams:
     shown: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     colours: Mapping[str, Colour] = field(default_factory=dict)
+    labels: bool = True
     overlay: bool = True
     linewidth: int | None = None
     where: str = "contract"
@@ -79,6 +83,22 @@ class ClusterParams:
     def colour(self, name: str) -> Colour:
         """RGB 0..255 of the class's boxes."""
         return _entry(self.colours, name.lower()) or GREEN
+
+
+def load_settings(path: PathLike) -> Message:
+    """Read and check a ``cluster_params.json`` of TLT 1.0 or an inference spec of the later versions.
+
+    Raises:
+        UserError: the file cannot be used, or is a spec of another kind.
+    """
+    message = load(path)
+    if message.kind not in KINDS:
+        raise UserError(
+            f"an {message.kind} spec does not say how inference clusters",
+            where=path,
+            allowed="an inference spec (inferencer_config, bbox_handler_config) or a cluster_params.json",
+        )
+    return message
 
 
 def _entry(table: Mapping[str, Any], name: str) -> Any:
@@ -127,6 +147,8 @@ def _of_inference(message: Message) -> ClusterParams:
         shown=tuple(map(str.lower, handler.postproc_classes)),
         names=_lower({name: entry.output_map for name, entry in entries.items() if entry.output_map}),
         colours=_lower({name: (one.R, one.G, one.B) for name, one in coloured.items()}),
+        # TAO's default is false; a field that is absent takes ours.
+        labels=handler.kitti_dump or not handler.has("kitti_dump"),
         overlay=not handler.disable_overlay,
         linewidth=handler.overlay_linewidth if handler.has("overlay_linewidth") else None,
         where=message.where(),

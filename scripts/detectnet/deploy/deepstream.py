@@ -23,8 +23,8 @@ from detectnet.logs import log
 
 SAMPLE = "file:///opt/nvidia/deepstream/deepstream/samples/streams/sample_1080p_h264.mp4"
 BATCH, GPU = 1, 0
-ENGINE = f"model.onnx_b{BATCH}_gpu{GPU}_fp16.engine"
-"""The name that nvinfer itself gives to the engine of model.onnx."""
+ENGINE = f"_b{BATCH}_gpu{GPU}_fp16.engine"
+"""What nvinfer itself appends to the name of the ONNX file for that of its engine."""
 CLUSTER_MODES = {"DBSCAN": 1, "NMS": 2, "HYBRID": 3}
 SCALING_FILTERS = {"nearest": 0, "linear": 1}
 COLOUR_FORMATS = {"RGB": 0, "BGR": 1, "GRAY": 2}
@@ -69,15 +69,15 @@ def write_folder(
     log.info("wrote %s; on the device, run there: deepstream-app -c config_deepstream.txt", out)
 
 
-def infer_text(contract: Contract, stream: StreamSettings) -> str:
-    """The nvinfer file of the detector."""
+def infer_text(contract: Contract, stream: StreamSettings, model: str = "model.onnx") -> str:
+    """The nvinfer file of the detector; ``model`` is the name of the ONNX file beside it."""
     _check(contract)
     scale = max(stream.width / contract.width, stream.height / contract.height)
     classes = {
         f"class-attrs-{index}": {"label": name, "keys": class_attributes(settings, scale)}
         for index, (name, settings) in enumerate(settings_of(contract).items())
     }
-    return _rendered("config_infer_primary.txt.j2", property=_property(contract), classes=classes)
+    return _rendered("config_infer_primary.txt.j2", property=_property(contract, model), classes=classes)
 
 
 def class_attributes(settings: ClusterSettings, scale: float = 1.0) -> dict[str, int | float]:
@@ -191,12 +191,12 @@ def _source(stream: StreamSettings) -> dict[str, Any]:
     )
 
 
-def _property(contract: Contract) -> dict[str, Any]:
+def _property(contract: Contract, model: str) -> dict[str, Any]:
     algorithms = {settings.clustering_algorithm for settings in settings_of(contract).values()}
     return {
         "gpu-id": GPU,
-        "onnx-file": "model.onnx",
-        "model-engine-file": ENGINE,
+        "onnx-file": model,
+        "model-engine-file": model + ENGINE,
         "labelfile-path": "labels.txt",
         "batch-size": BATCH,
         "network-mode": 2,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from detectnet.spec import load as load_spec
 
 RELEASED = Path(__file__).parents[3] / "models" / "plates.onnx"
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+KERAS_SUFFIXES = (".keras", ".hdf5", ".h5")
 LIST = "inference.csv"
 KEY_FRAMES = 8
 """How many frames of a video are kept as pictures, evenly spread."""
@@ -61,31 +62,46 @@ def released_model() -> Path:
     return RELEASED
 
 
-def open_detector(model: PathLike, spec_path: PathLike | None = None, threads: int | None = None) -> Detector:
+def open_detector(
+    model: PathLike,
+    spec_path: PathLike | None = None,
+    threads: int | None = None,
+    classes: tuple[str, ...] = (),
+) -> Detector:
     """The detector of a model file of any stage.
 
     Args:
-        model: ``.onnx``, or ``.keras``.
-        spec_path: experiment spec of the training; only a ``.keras`` file needs it.
+        model: ``.onnx``, or ``.keras`` or ``.hdf5``, which do not say their classes.
+        spec_path: experiment spec of the training, for a Keras file.
         threads: of an ONNX network; None takes all cores.
+        classes: of a Keras file where there is no experiment spec, in the order of its channels.
 
     Raises:
-        UserError: a ``.keras`` file without its spec, or another kind of file.
+        UserError: a Keras file without its classes, or another kind of file.
     """
-    suffix = Path(model).suffix
+    suffix = Path(model).suffix.lower()
     if suffix == ".onnx":
         return Detector.from_onnx(model, threads=threads)
-    if suffix != ".keras":
-        raise UserError("this kind of model file is unknown", where=model, allowed=(".onnx", ".keras"))
-    if spec_path is None:
-        raise UserError("a .keras file does not say its classes", where=model, remedy="Add --spec.")
+    if suffix not in KERAS_SUFFIXES:
+        allowed = (".onnx", *KERAS_SUFFIXES)
+        raise UserError("this kind of model file is unknown", where=model, allowed=allowed)
+    if spec_path is None and not classes:
+        raise UserError(f"a {suffix} file does not say its classes", where=model, remedy="Add --spec.")
     from detectnet.deploy.keras_network import KerasNetwork
 
-    return Detector(KerasNetwork(model), contract_of(load_spec(spec_path, "experiment")))
+    network = KerasNetwork(model)
+    if spec_path is None:
+        return Detector(network, network.contract(classes))
+    return Detector(network, contract_of(load_spec(spec_path, "experiment")))
 
 
 def infer(
-    detector: Detector, source: PathLike, out_dir: PathLike, params: ClusterParams | None = None
+    detector: Detector,
+    source: PathLike,
+    out_dir: PathLike,
+    params: ClusterParams | None = None,
+    *,
+    suffixes: Collection[str] = SUFFIXES,
 ) -> list[Line]:
     """Find objects in everything that ``source`` holds.
 
@@ -94,7 +110,8 @@ def infer(
         source: a picture, a folder of pictures (not its sub-folders), a video, a camera's number, or an
             ``rtsp://`` address.
         out_dir: gets the files; the labels and pictures of an earlier inference are removed.
-        params: clustering, names and colours; by default the detector's own clustering.
+        params: clustering, names and colours, and what is written; by default the detector's own clustering.
+        suffixes: what counts as a picture in a folder, lower case.
 
     Returns:
         A line for each picture or frame, in the order of the source. Frames are called
@@ -108,7 +125,7 @@ def infer(
     detector = Detector(detector.network, params.applied(detector.contract), detector.mode)
     out = Path(out_dir)
     video = _is_video(source)
-    pictures = [] if video else _pictures(Path(source))
+    pictures = [] if video else _pictures(Path(source), suffixes)
     _refuse_foreign_labels(out, Path(source))
     (out / LIST).unlink(missing_ok=True)
     files = _Files(out)
@@ -130,14 +147,14 @@ def _is_video(source: PathLike) -> bool:
     return text.isdecimal() or text.startswith("rtsp://") or Path(text).suffix.lower() in VIDEO_SUFFIXES
 
 
-def _pictures(source: Path) -> list[Path]:
+def _pictures(source: Path, suffixes: Collection[str]) -> list[Path]:
     if not source.exists():
         raise UserError("the source does not exist", where=source)
     if not source.is_dir():
         return [source]
-    found = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in source.iterdir() if path.suffix.lower() in suffixes)
     if not found:
-        raise UserError("the folder holds no pictures", where=source, allowed=sorted(SUFFIXES))
+        raise UserError("the folder holds no pictures", where=source, allowed=sorted(suffixes))
     stems: dict[str, Path] = {}
     for path in found:
         if path.stem in stems:
@@ -288,13 +305,16 @@ def _shown(found: Found, params: ClusterParams) -> Found:
 def _write(
     files: _Files, stem: str, found: Found, params: ClusterParams, drawn: np.ndarray | None
 ) -> list[Path]:
-    """Write the labels, and the picture where there is one."""
-    names = [params.written(name) for name in found.names]
-    write_detections(files.labels(stem), names, found.boxes, found.confidence)
-    if drawn is None:
-        return [files.labels(stem)]
-    save_jpeg(files.picture(stem), drawn)
-    return [files.labels(stem), files.picture(stem)]
+    """Write the labels, if they are asked for, and the picture where there is one."""
+    written = []
+    if params.labels:
+        names = [params.written(name) for name in found.names]
+        write_detections(files.labels(stem), names, found.boxes, found.confidence)
+        written.append(files.labels(stem))
+    if drawn is not None:
+        save_jpeg(files.picture(stem), drawn)
+        written.append(files.picture(stem))
+    return written
 
 
 def _drawn(picture: np.ndarray, found: Found, params: ClusterParams) -> np.ndarray:

@@ -8,16 +8,18 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
-from small_networks import BrightRectangle, contract, scene
+from small_networks import BrightRectangle, contract, network, scene
 
 from detectnet import spec
 from detectnet.data.kitti import read_detections
 from detectnet.data.pictures import load, save_jpeg
 from detectnet.deploy import infer as infer_module
-from detectnet.deploy.cluster_params import ClusterParams
+from detectnet.deploy.cluster_params import ClusterParams, load_settings
 from detectnet.deploy.infer import infer, open_detector, released_model
 from detectnet.deploy.runtime import Detector
 from detectnet.errors import UserError
+from detectnet.network.model import save_model
+from detectnet.network.weights import write_hdf5
 
 WANTED = contract(320, 320, ("plate",))
 BOX = (200, 120, 360, 200)
@@ -201,6 +203,92 @@ def test_cluster_params_of_another_network_are_refused(folder, tmp_path):
     params = ClusterParams.from_message(spec.parse(PARAMS.replace("plate", "car"), "cluster_params"))
     with pytest.raises(UserError, match=r"target classes are car.*Allowed: plate"):
         infer(detector(), folder, tmp_path / "out", params)
+
+
+INFERENCE = """
+inferencer_config { target_classes: "plate" image_width: 320 image_height: 320 }
+bbox_handler_config { kitti_dump: true overlay_linewidth: 9
+  classwise_bbox_handler_config { key: "default" value { clustering_config { clustering_algorithm: DBSCAN
+    coverage_threshold: 0.1 dbscan_eps: 0.3 dbscan_min_samples: 0.05 dbscan_confidence_threshold: 0.6 }
+    output_map: "licence_plate" bbox_color { R: 255 G: 0 B: 255 } } } }
+"""
+
+
+def inferred(folder, out, *changes):
+    text = INFERENCE
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    settings = folder.parent / "inference.prototxt"
+    settings.write_text(text)
+    return infer(detector(), folder, out, ClusterParams.from_message(load_settings(settings)))
+
+
+def magenta(picture):
+    return (picture[..., 0] > 170) & (picture[..., 1] < 90) & (picture[..., 2] > 170)
+
+
+def test_an_inference_spec_says_colour_and_width(folder, tmp_path):
+    inferred(folder, tmp_path / "out")
+    drawn = load(tmp_path / "out" / "images_annotated" / "b.jpg").astype(int)
+    # A row through the middle of the box crosses two lines of nine pixels.
+    assert magenta(drawn[150]).sum() == pytest.approx(18, abs=4)
+    assert not magenta(drawn[250]).any()
+
+
+def test_the_name_of_a_class_without_an_entry_is_its_own(folder, tmp_path):
+    inferred(folder, tmp_path / "out")
+    assert read_detections(tmp_path / "out" / "labels" / "b.txt")[0] == ["plate"]
+    inferred(folder, tmp_path / "out", ('key: "default"', 'key: "plate"'))
+    assert read_detections(tmp_path / "out" / "labels" / "b.txt")[0] == ["licence_plate"]
+
+
+@pytest.mark.parametrize(
+    ("dump", "labels"), [("kitti_dump: true", 3), ("kitti_dump: false", 0), ("", 3)], ids=str
+)
+def test_labels_are_left_out_only_when_the_spec_says_so(folder, tmp_path, dump, labels):
+    lines = inferred(folder, tmp_path / "out", ("kitti_dump: true", dump))
+    assert len(list(tmp_path.glob("out/labels/*.txt"))) == labels
+    assert [one.detections for one in lines] == [0, 1, 1]
+    assert len(list(tmp_path.glob("out/images_annotated/*.jpg"))) == 3
+
+
+def test_a_spec_without_overlay_writes_no_pictures(folder, tmp_path):
+    inferred(folder, tmp_path / "out", ("kitti_dump", "disable_overlay: true kitti_dump"))
+    assert len(list(tmp_path.glob("out/labels/*.txt"))) == 3
+    assert not list(tmp_path.glob("out/images_annotated/*"))
+
+
+def test_a_spec_of_another_kind_says_what_it_is(tmp_path):
+    path = tmp_path / "data.cfg"
+    path.write_text(
+        'kitti_config { root_directory_path: "a" image_dir_name: "b" label_dir_name: "c" val_split: 14 }'
+    )
+    with pytest.raises(UserError, match=r"dataset spec.*Allowed: an inference spec"):
+        load_settings(path)
+
+
+def test_only_the_wanted_kinds_of_files_count(folder, tmp_path):
+    lines = infer(detector(), folder, tmp_path / "out", suffixes=(".png",))
+    assert [one.image for one in lines] == ["c.png"]
+    with pytest.raises(UserError, match=r"no pictures\. Allowed: \.ppm"):
+        infer(detector(), folder, tmp_path / "out", suffixes=(".ppm",))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.hdf5"])
+def test_a_keras_network_takes_its_classes_from_the_caller(tmp_path, name):
+    wanted = contract(96, 64, ("plate", "car"))
+    made = network(wanted)
+    (save_model if name.endswith("keras") else write_hdf5)(made, tmp_path / name)
+    opened = open_detector(tmp_path / name, classes=("plate", "car"))
+    assert opened.contract.shapes == wanted.shapes
+    assert opened.contract.classes == ("plate", "car")
+    picture = np.random.default_rng(0).random((1, 3, 64, 96), np.float32)
+    _, expected = made(picture.transpose(0, 2, 3, 1), training=False)
+    cov, _ = opened.network(picture)
+    np.testing.assert_allclose(cov[0], np.moveaxis(np.asarray(expected)[0], -1, 0), atol=1e-5)
+    with pytest.raises(UserError, match=r"1 classes are named: plate\. Allowed: 2"):
+        open_detector(tmp_path / name, classes=("plate",))
 
 
 @pytest.fixture

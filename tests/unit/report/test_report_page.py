@@ -94,7 +94,7 @@ def write_source(data, name, count):
 
 def write_run(results):
     history = "epoch,loss,mAP,seconds,pictures_per_second,data_wait\n1,0.1,,1,9,0\n2,0.05,0.5,1,9,0\n"
-    provenance = {"seed": 1, "initial_model_sha256": None, "ratio": 0.2}
+    provenance = {"seed": 1, "initial_weights": {"kind": "random", "seed": 1}, "ratio": 0.2}
     provenance |= dict.fromkeys(("parameters_before", "flops_before"), 10)
     provenance |= dict.fromkeys(("parameters_after", "flops_after"), 2)
     for name in STAGES:

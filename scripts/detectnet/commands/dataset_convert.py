@@ -1,0 +1,35 @@
+"""Convert KITTI folders or COCO files to TFRecords, as NVIDIA's `dataset_convert` does."""
+
+from __future__ import annotations
+
+import argparse
+
+from detectnet.commands.flags import CommandLine, add_common
+
+
+def declare(line: CommandLine) -> None:
+    """Add the flags."""
+    line.path("-d --dataset_export_spec", "SPEC", "spec: kitti_config or coco_config", required=True)
+    line.path(
+        "-o --output_filename",
+        "PATH",
+        "start of the records' names: PATH-fold-000-of-002-shard-00000-of-00010",
+        required=True,
+    )
+    line.flag(
+        "-f --validation_fold",
+        "the validation fold, which sample_modifier_config leaves alone; needed only with that",
+        type=int,
+        metavar="N",
+    )
+    line.unneeded("-r --results_dir", "the records lie where -o says, and there is nothing else")
+    add_common(line)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Convert as the command line says."""
+    from detectnet import spec
+    from detectnet.data.converter import convert_dataset
+
+    dataset = spec.load(args.dataset_export_spec, "dataset")
+    convert_dataset(dataset, args.output_filename, validation_fold=args.validation_fold)

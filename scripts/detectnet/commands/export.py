@@ -1,0 +1,150 @@
+"""Export a trained detector to ONNX, as NVIDIA's `export` does to .etlt."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from detectnet.commands.flags import TASK, CommandLine, add_common
+from detectnet.commands.models import KERAS, experiment_of, lay, located, renamed
+from detectnet.contract import Contract
+from detectnet.errors import UserError, did_you_mean
+from detectnet.files import write_text
+from detectnet.logs import log
+
+DATA_TYPES = ("fp32", "fp16", "int8")
+_ENGINE = "an engine is built from the .onnx where it runs, by DeepStream or trtexec"
+_CALIBRATION = "INT8 calibration, and the Jetson Nano has no INT8"
+
+
+def declare(line: CommandLine) -> None:
+    """Add the flags."""
+    line.word("word", "MODEL", "as -m, in TLT 1.0")
+    line.path("-m --model --model_path", "MODEL", ".hdf5 or .keras")
+    line.path("-o --output_file", "NAME", "NAME.onnx is written, also for NAME.etlt; else that of MODEL")
+    line.path(
+        "-e --experiment_spec --experiment_spec_file --spec_file",
+        "SPEC",
+        "experiment spec with the classes; spec.cfg of the model's training folder otherwise",
+        dest="spec",
+    )
+    line.flag("--export_module", "the task, in TLT 1.0", default=TASK, metavar="TASK")
+    line.flag("--outputs", "names of the outputs, in TLT 1.0; checked, not chosen", metavar="A,B")
+    line.flag(
+        "--data_type",
+        "of the engine that is built from the file; the file itself is float32",
+        default="fp32",
+        choices=DATA_TYPES,
+    )
+    line.flag("--target_opset", "ONNX operator set", type=int, default=13, metavar="N")
+    line.flag(
+        "--gen_ds_config",
+        "also write labels.txt and nvinfer_config.txt, which DeepStream takes as it is",
+        action="store_true",
+    )
+    line.flag("--force", "replace NAME.onnx; not a flag of NVIDIA's", action="store_true")
+    _declare_unneeded(line)
+    add_common(line)
+
+
+def _declare_unneeded(line: CommandLine) -> None:
+    line.unneeded("--onnx_route", "there is one way to ONNX here")
+    line.unneeded("--static_batch_size", "the file has a fixed batch of 1")
+    for flag in ("engine_file", "max_workspace_size", "max_batch_size", "min_batch_size", "opt_batch_size"):
+        line.unneeded(f"--{flag}", _ENGINE)
+    line.unneeded("-s --strict_type_constraints", _ENGINE, nargs=0)
+    for flag in ("data_file", "image_dir", "cache_file", "json_file"):
+        line.unneeded(f"--cal_{flag}", _CALIBRATION)
+    line.unneeded("--batches", _CALIBRATION)
+    line.unneeded("--batch_size", _CALIBRATION)
+    line.unneeded("--force_ptq", _CALIBRATION, nargs=0)
+    line.unneeded("-r --results_dir", "the files lie where -o says")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Export as the command line says."""
+    from detectnet import spec
+
+    _check_task(args.export_module)
+    model = located(_model(args), KERAS)
+    output = renamed(args.output_file or model.with_suffix(".onnx"), ".onnx")
+    contract = spec.contract_of(experiment_of(model, args.spec), args.target_opset)
+    _check_outputs(args.outputs or "", contract)
+    _check_precision(args.data_type)
+    if output.exists() and not args.force:
+        raise UserError(
+            "the file exists, and an export never replaces one unasked",
+            where=output,
+            remedy="Choose another -o, or add --force.",
+        )
+    sealed = _export(model, contract, output)
+    if args.gen_ds_config:
+        _write_deepstream(sealed, output)
+
+
+def _model(args: argparse.Namespace) -> Path:
+    given = [Path(one) for one in (args.model, args.word) if one]
+    if len(given) != 1:
+        raise UserError(
+            f"{len(given)} models are given", where="-m", allowed="one, with -m or as a word of its own"
+        )
+    return given[0]
+
+
+def _check_task(task: str) -> None:
+    if task != TASK:
+        raise UserError(f"'{task}' is not made here", where="--export_module", allowed=TASK)
+
+
+def _check_outputs(text: str, contract: Contract) -> None:
+    """The names are fixed, because DeepStream finds the outputs by them."""
+    own = (contract.bbox_name, contract.cov_name)
+    given = [one.strip().removesuffix(":0") for one in text.split(",") if one.strip()]
+    for name in given:
+        if name not in own:
+            raise UserError(
+                f"the network has no output '{name}'",
+                where="--outputs",
+                allowed=own,
+                remedy=did_you_mean(name, own),
+            )
+
+
+def _check_precision(data_type: str) -> None:
+    if data_type == "int8":
+        raise UserError(
+            "the Jetson Nano has no INT8",
+            where="--data_type",
+            allowed=("fp16", "fp32"),
+            remedy="Take fp16: on the Nano it is the fastest.",
+        )
+    log.info("The ONNX file is float32; %s is chosen where the engine is built.", data_type)
+
+
+def _export(model: Path, contract: Contract, output: Path) -> Contract:
+    """Write NAME.onnx and NAME.contract.json."""
+    from detectnet.deploy.onnx_export import export
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export.") as made:
+        sealed = export(model, contract, made)
+        lay(Path(made, "contract.json"), _contract_file(output))
+        lay(Path(made, "model.onnx"), output)
+    log.info("Written %s, and %s, which says how it is fed and read.", output, _contract_file(output).name)
+    return sealed
+
+
+def _contract_file(output: Path) -> Path:
+    return output.with_suffix(".contract.json")
+
+
+def _write_deepstream(contract: Contract, output: Path) -> None:
+    from detectnet.deploy.bundle import labels_text
+    from detectnet.deploy.deepstream import StreamSettings, infer_text
+
+    write_text(output.with_name("labels.txt"), labels_text(contract))
+    write_text(
+        output.with_name("nvinfer_config.txt"), infer_text(contract, StreamSettings(), model=output.name)
+    )
+    log.info("Written labels.txt and nvinfer_config.txt, whole: no [property] header is to be added.")

@@ -1,0 +1,73 @@
+"""Which file stands for the one that a TLT command names."""
+
+import pytest
+
+from detectnet.commands.models import located, renamed
+from detectnet.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "taken"),
+    [
+        ("a.hdf5", ["a.hdf5"], "a.hdf5"),
+        ("a.tlt", ["a.hdf5", "a.keras"], "a.hdf5"),
+        ("a.tlt", ["a.keras"], "a.keras"),
+        ("a.etlt", ["a.hdf5", "a.onnx"], "a.onnx"),
+        ("a.engine", ["a.onnx"], "a.onnx"),
+        ("a.trt", ["a.onnx"], "a.onnx"),
+    ],
+)
+def test_the_file_that_was_written_in_its_place(tmp_path, named, there, taken):
+    for name in there:
+        (tmp_path / name).touch()
+    assert located(tmp_path / named) == tmp_path / taken
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "message"),
+    [
+        ("a.tlt", ["a.tlt"], "encrypted"),
+        ("a.etlt", ["a.etlt", "a.onnx"], "encrypted"),
+        ("a.engine", ["a.engine"], "built for one device.*the .onnx"),
+        ("a.uff", ["a.uff"], "UFF.*the .onnx"),
+        ("a.pb", ["a.pb"], "cannot read.*Allowed: .hdf5, .h5, .keras, .onnx"),
+        (
+            "model_detector.tlt",
+            ["model_detectr.hdf5"],
+            "does not exist. In its folder lies model_detectr.hdf5",
+        ),
+        ("model.epoch-10.hdf5", [], "does not exist.*checkpoints are no models"),
+        ("nowhere/a.hdf5", [], "does not exist"),
+    ],
+)
+def test_a_file_that_cannot_be_used(tmp_path, named, there, message):
+    for name in there:
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=message):
+        located(tmp_path / named)
+
+
+def test_onnx_is_no_model_to_train(tmp_path):
+    (tmp_path / "a.onnx").touch()
+    with pytest.raises(UserError, match=r"Allowed: .hdf5, .keras"):
+        located(tmp_path / "a.onnx", (".hdf5", ".keras"))
+
+
+@pytest.mark.parametrize(
+    ("given", "suffix", "written"),
+    [
+        ("a.etlt", ".onnx", "a.onnx"),
+        ("a.onnx", ".onnx", "a.onnx"),
+        ("a", ".onnx", "a.onnx"),
+        ("resnet18_v1.2", ".hdf5", "resnet18_v1.2.hdf5"),
+        ("a.tlt", ".hdf5", "a.hdf5"),
+    ],
+)
+def test_names_of_what_is_written(tmp_path, given, suffix, written):
+    assert renamed(tmp_path / given, suffix) == tmp_path / written
+
+
+@pytest.mark.parametrize(("given", "suffix"), [("a.hdf5", ".onnx"), ("a.etlt", ".hdf5")])
+def test_a_name_of_another_kind_is_refused(tmp_path, given, suffix):
+    with pytest.raises(UserError, match="is not what the command writes"):
+        renamed(tmp_path / given, suffix)
