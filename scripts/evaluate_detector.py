@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detectnet.logs import log, parser, run
+from detectnet.logs import parser, run
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -23,27 +23,10 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from detectnet import spec
-    from detectnet.detection.evaluation import evaluate
-    from detectnet.detection.tao_table import tao_table
+    from detectnet.deploy.evaluating import evaluate_model
 
     experiment = spec.load(args.spec, "experiment")
-    if args.model.suffix == ".onnx":
-        from detectnet.deploy.predict import predict_onnx as predict
-    else:
-        from detectnet.network.predict import predict_keras as predict
-    with predict(args.model, args.validation, experiment, threads=args.threads) as predictions:
-        metrics = evaluate(
-            predictions,
-            predictions.contract,
-            experiment.evaluation_config,
-            experiment.postprocessing_config,
-            args.stage,
-            args.out,
-        )
-    mode = experiment.evaluation_config.average_precision_mode
-    # Only a Keras model is evaluated together with the loss.
-    cost = getattr(predictions, "cost", None)
-    log.info("%s", tao_table(metrics, mode, cost=cost, seconds=metrics["seconds_per_image"]))
+    evaluate_model(args.model, args.validation, experiment, args.out, stage=args.stage, threads=args.threads)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def scenes(draw):
     return boxes, classes, names, filters
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(scenes())
 def test_any_scene_equals_the_scalar_implementation(case):
     boxes, classes, names, filters = case

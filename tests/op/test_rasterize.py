@@ -204,7 +204,7 @@ def scenes(draw):
 
 
 @pytest.mark.parametrize("drawn", [eager, in_tf_data], ids=["eager", "tf.data"])
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(case=scenes())
 def test_any_scene_equals_the_scalar_implementation(drawn, case):
     boxes, classes, config = case

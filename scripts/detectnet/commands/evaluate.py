@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from detectnet.commands.flags import CommandLine, add_common, threads
 from detectnet.commands.models import located
 from detectnet.errors import UserError
-from detectnet.logs import log
 
 if TYPE_CHECKING:
     from detectnet.spec import Message
@@ -43,32 +42,12 @@ def declare(line: CommandLine) -> None:
 def main(args: argparse.Namespace) -> None:
     """Evaluate as the command line says."""
     from detectnet import spec
-    from detectnet.detection.evaluation import evaluate
-    from detectnet.detection.tao_table import tao_table
+    from detectnet.deploy.evaluating import evaluate_model
 
     experiment = spec.load(args.spec, "experiment")
     model, shards = located(args.model), _shards(experiment, args.use_training_set)
-    if model.suffix == ".onnx":
-        from detectnet.deploy.predict import predict_onnx as predict
-    else:
-        from detectnet.network.predict import predict_keras as predict
-    config = experiment.evaluation_config
-    with (
-        _folder(args.results_dir) as out,
-        predict(model, shards, experiment, threads=threads()) as predictions,
-    ):
-        metrics = evaluate(
-            predictions, predictions.contract, config, experiment.postprocessing_config, model.stem, out
-        )
-    log.info(
-        "%s",
-        tao_table(
-            metrics,
-            config.average_precision_mode,
-            cost=getattr(predictions, "cost", None),  # of a Keras model only, which has the loss
-            seconds=predictions.seconds_per_image,
-        ),
-    )
+    with _folder(args.results_dir) as out:
+        evaluate_model(model, shards, experiment, out, stage=model.stem, threads=threads())
 
 
 def _shards(experiment: Message, training_set: bool) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,18 +29,18 @@ class OnnxPredictions:
 
     Attributes:
         contract: of the exported file.
-        seconds_per_image: mean time in the network, without the first picture; None until two ran.
+        seconds_per_image: median time in the network, without the first picture; None until two ran.
     """
 
     def __init__(self, network: OnnxNetwork, records: Records, settings: InputSettings) -> None:
         self.contract: Contract = network.contract
         self._network, self._records, self._settings = network, records, settings
-        self._seconds, self._pictures = 0.0, 0
+        self._seconds: list[float] = []
 
     @property
     def seconds_per_image(self) -> float | None:
         """See the class."""
-        return self._seconds / self._pictures if self._pictures else None
+        return statistics.median(self._seconds) if self._seconds else None
 
     def __len__(self) -> int:
         return len(self._records)
@@ -51,8 +52,7 @@ class OnnxPredictions:
             started = time.perf_counter()
             (cov,), (bbox,) = self._network(inputs)
             if done:
-                self._seconds += time.perf_counter() - started
-                self._pictures += 1
+                self._seconds.append(time.perf_counter() - started)
             outputs = (np.moveaxis(cov, 0, -1), np.moveaxis(bbox, 0, -1))
             yield picture_result(frame, *outputs, self._settings, self.contract.classes)
 

@@ -11,6 +11,7 @@ from detectnet.spec.kinds import places_of
 from detectnet.spec.message import Message
 from detectnet.spec.problems import Note, Problem
 from detectnet.spec.schema import FLOATS, INTEGERS, Enum, Field, MessageType
+from detectnet.spec.schema_inference import CLUSTER_PARAMS
 from detectnet.spec.text import STRING, Block, Entry, Scalar
 
 _TRUE, _FALSE = ("true", "True", "t", "1"), ("false", "False", "f", "0")
@@ -45,6 +46,8 @@ class Builder:
                 given.setdefault(entry.name, []).append(entry)
             else:
                 self._unknown(entry, kind, path, {one.name for one in entries})
+        for name in [name for name, group in given.items() if _only_by_alias(kind.by_name[name], group)]:
+            del given[name]  # a required message that an older spelling alone would stand for is missing
         self._keep_last_of_oneofs(kind, given, path)
         values = {
             name: self._field(kind.by_name[name], group, _below(path, name)) for name, group in given.items()
@@ -66,6 +69,14 @@ class Builder:
         return lines
 
     def _field(self, row: Field, group: list[Entry], path: str) -> Any:
+        json = self._root is CLUSTER_PARAMS
+        if not (row.map and not json) and any(
+            one.listed != row.repeated for one in group if one.listed or json
+        ):
+            what = "a list is needed here." if row.repeated else "no list can stand here."
+            self.explained.add(path)
+            self.problems.append(Problem(group[-1].line, path, what, "" if row.map else row.describe()))
+            return None
         if row.map:
             return self._map(row, group, path)
         if row.repeated:
@@ -84,7 +95,8 @@ class Builder:
         entries = [entry for block in blocks if block for entry in block.entries]
         if not any(block is not None for block in blocks):
             return None
-        return self._message(entries, row.type, path, group[0].line)
+        line = next((one.line for one in group if not one.alias), group[0].line)
+        return self._message(entries, row.type, path, line)
 
     def _as_block(self, value: Scalar | Block, path: str) -> Block | None:
         if isinstance(value, Block):
@@ -187,7 +199,9 @@ class Builder:
         for names in kind.oneofs:
             present = sorted((name for name in names if name in given), key=lambda name: given[name][-1].line)
             for name in present[:-1]:
-                last, line = present[-1], given.pop(name)[-1].line
+                last, group = present[-1], given.pop(name)
+                self._field(kind.by_name[name], group, _below(path, name))  # for its mistakes
+                line = group[-1].line
                 text = f"replaced by {last} further down; only one of them can be set and the last one counts"
                 self.notes.append(Note(line, _below(path, name), text))
 
@@ -222,10 +236,14 @@ class Builder:
 def _alias(entry: Entry, kind: MessageType) -> Entry:
     """An older spelling as the field that it stands for; one given under both names counts as given twice."""
     *outer, name = kind.aliases.get(entry.name, (entry.name,))
-    made = Entry(name, entry.value, entry.line)
+    made = Entry(name, entry.value, entry.line, listed=entry.listed)
     for message in reversed(outer):
-        made = Entry(message, Block(entry.line, [made]), entry.line)
+        made = Entry(message, Block(entry.line, [made]), entry.line, alias=True)
     return made
+
+
+def _only_by_alias(row: Field, group: list[Entry]) -> bool:
+    return row.required and all(entry.alias for entry in group)
 
 
 def _line_of(block: Block, name: str) -> int:

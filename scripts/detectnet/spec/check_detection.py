@@ -10,6 +10,7 @@ from detectnet.spec.message import Message
 
 _SIZES = (("minimum_width", "maximum_width"), ("minimum_height", "maximum_height"))
 _DIMENSIONS = (("min_width", "max_width"), ("min_height", "max_height"))
+_USUAL = (20, 9999)  # px
 _CROP = (("crop_left", "crop_right"), ("crop_top", "crop_bottom"))
 
 
@@ -21,7 +22,7 @@ def check_detection(spec: Message) -> Found:
             text = "DBSCAN and then NMS; TAO refuses it in a training spec"
             yield findings.note(entry.clustering_config, "clustering_algorithm", text)
     for limits in spec.evaluation_config.evaluation_box_config.values():
-        yield from _ordered(limits, _SIZES)
+        yield from _ordered(limits, _SIZES, _USUAL)
     for config in spec.loss_mask_label_filter.objective_label_filter_configs:
         yield from _label_filter(config.label_filter)
 
@@ -46,9 +47,8 @@ def _label_filter(chosen: Message) -> Found:
         yield findings.note(chosen, "", "no filter is given, so nothing is masked")
 
 
-def _ordered(limits: Message, pairs: Iterable[tuple[str, str]]) -> Found:
+def _ordered(limits: Message, pairs: Iterable[tuple[str, str]], usual: tuple[float, float] = (1, 1)) -> Found:
     for low, high in pairs:
         least, most = getattr(limits, low), getattr(limits, high)
         if limits.has(low) and limits.has(high) and least > most:
-            what = f"{least:g} is larger than {high}: no box fits."
-            yield findings.problem(limits, low, what, findings.at_most(limits, high))
+            yield findings.disordered(limits, low, high, usual, ": no box fits")

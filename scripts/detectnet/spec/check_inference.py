@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 
 from detectnet.errors import did_you_mean
 from detectnet.spec import findings
@@ -15,14 +14,17 @@ from detectnet.spec.problems import Problem
 
 _DEFAULT = "default"
 _CLOSE = 0.75
+_RUNTIMES = ("tlt_config", "tensorrt_config")
 
 
 def check_inference(spec: Message) -> Found:
     """Every class has an entry or a default."""
     handler, size = spec.bbox_handler_config, spec.inferencer_config
     entries = handler.classwise_bbox_handler_config
+    if spec.has("inferencer_config") and not any(map(size.has, _RUNTIMES)):
+        yield findings.missing(size, _RUNTIMES[0], " or ".join(_RUNTIMES))
     listed = [*handler.postproc_classes, *(entry.output_map for entry in entries.values())]
-    misspelt = list(_misspelt(size, entries, listed))
+    misspelt = list(_misspelt(size, list(entries), listed))
     yield from misspelt
     if not misspelt:
         yield from _fallback(handler, "classwise_bbox_handler_config", size.target_classes)
@@ -35,7 +37,7 @@ def check_inference(spec: Message) -> Found:
             yield findings.note(size, field, text)
 
 
-def _misspelt(size: Message, entries: Mapping[str, Message], listed: list[str]) -> Found:
+def _misspelt(size: Message, entries: list[str], listed: list[str]) -> Found:
     """Target classes that only the list of them has, while the rest of the file names one almost alike."""
     known, named = {name.lower() for name in size.target_classes}, {*map(str.lower, [*entries, *listed])}
     free = [key for key in entries if key.lower() not in known and key in listed]
@@ -50,20 +52,29 @@ def _misspelt(size: Message, entries: Mapping[str, Message], listed: list[str]) 
 
 def check_cluster_params(spec: Message) -> Found:
     """Every class has its numbers or a default, and the distances fit the criterion."""
-    for field in ("dbscan_eps", "min_cov_to_cluster"):
-        yield from _fallback(spec, field, spec.target_classes)
+    maps = {row.name: getattr(spec, row.name) for row in spec._type.fields if row.map}
+    listed = [
+        *spec.postproc_classes,
+        *(name for field in maps for name in maps[field] if field != "dbscan_eps"),
+    ]
+    misspelt = list(_misspelt(spec, list(spec.dbscan_eps), listed))
+    yield from misspelt
+    for field in maps if not misspelt else ():
+        yield from _fallback(spec, field, spec.target_classes, field in ("dbscan_eps", "min_cov_to_cluster"))
     for name, eps in spec.dbscan_eps.items():
         if spec.dbscan_criterion == "IOU" and eps > 1:
             what = f"{eps:g} is out of range for dbscan_criterion IOU."
             remedy = "With MSE it is a distance in pixels."
             yield findings.problem(spec, f"dbscan_eps[{name}]", what, "a number in [0, 1]", remedy)
-    yield from check_listed(spec, "postproc_classes", spec.target_classes, fold=True)
+    if not misspelt:
+        yield from check_listed(spec, "postproc_classes", spec.target_classes, fold=True)
 
 
-def _fallback(message: Message, field: str, classes: list[str]) -> Found:
+def _fallback(message: Message, field: str, classes: list[str], needed: bool = True) -> Found:
     """A class without an entry uses the one named ``default``; other names do nothing.
 
     But a name that differs by a letter from a class without an entry is a mistake, not another class.
+    ``needed``: a class may not be without both.
     """
     entries = getattr(message, field)
     if not entries or not classes:
@@ -78,7 +89,7 @@ def _fallback(message: Message, field: str, classes: list[str]) -> Found:
         else:
             yield idle_entry(message, field, key, "")
     for name in bare:
-        if _DEFAULT not in entries and name not in meant.values():
+        if needed and _DEFAULT not in entries and name not in meant.values():
             what = f"class '{name}' has no entry, and there is none named 'default'."
             yield findings.problem(message, f"{field}[{name}]", what, remedy=did_you_mean(name, free))
 

@@ -33,8 +33,8 @@ def _schedule(training: Message, evaluation: Message) -> Found:
         yield from _rates(getattr(rate, name))
     soft = rate.soft_start_annealing_schedule
     if soft.soft_start > soft.annealing:
-        what = "later than annealing; both are fractions of the training."
-        yield findings.problem(soft, "soft_start", what, findings.at_most(soft, "annealing"))
+        fractions = "; both are fractions of the training"
+        yield findings.disordered(soft, "soft_start", "annealing", (0.1, 0.7), fractions)
     if _SCHEDULES[1] in given:
         yield from _patience(rate.early_stopping_annealing_schedule, training, evaluation)
 
@@ -44,8 +44,7 @@ def _rates(schedule: Message) -> Found:
     if not (schedule.has("min_learning_rate") and schedule.has("max_learning_rate")):
         return
     if low > high:
-        what, allowed = "larger than max_learning_rate.", findings.at_most(schedule, "max_learning_rate")
-        yield findings.problem(schedule, "min_learning_rate", what, allowed)
+        yield findings.disordered(schedule, "min_learning_rate", "max_learning_rate", (5e-6, 5e-4))
     elif high > _HIGH or high < _LOW:
         text = f"{high:g} is hardly meant; usual are 1e-5 to 1e-3"
         yield findings.note(schedule, "max_learning_rate", text)
@@ -87,10 +86,9 @@ def _objectives(cost: Message) -> Found:
     given = [one for one in cost.target_classes if one.has("class_weight")]
     if given and not any(one.class_weight for one in given):
         yield findings.problem(given[0], "class_weight", "every class weighs 0.", "above 0")
-    high = "max_objective_weight"
+    low, high = "min_objective_weight", "max_objective_weight"
     if cost.has(high) and cost.min_objective_weight > cost.max_objective_weight:
-        what = f"larger than {high}."
-        yield findings.problem(cost, "min_objective_weight", what, findings.at_most(cost, high))
+        yield findings.disordered(cost, low, high, (1e-4, 1))
 
 
 def _objectives_of(target: Message) -> Found:

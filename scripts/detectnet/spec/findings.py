@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from detectnet.spec.message import Message
@@ -28,13 +29,35 @@ def path_of(message: Message, field: str) -> str:
 
 def at_most(message: Message, field: str) -> str:
     """The bound that another field sets, and where."""
+    return f"at most {_bound(message, field)}"
+
+
+def _bound(message: Message, field: str) -> str:
     where = f" in line {line_of(message, field)}" if message.has(field) else ""
-    return f"at most {getattr(message, field):g} ({field}{where})"
+    return f"{getattr(message, field):g} ({field}{where})"
 
 
 def problem(message: Message, field: str, what: str, allowed: str = "", remedy: str = "") -> Problem:
     """A mistake in a field, on the field's line."""
     return Problem(line_of(message, field), path_of(message, field), what, allowed, remedy)
+
+
+def disordered(
+    message: Message, low: str, high: str, usual: tuple[float, float], consequence: str = ""
+) -> Problem:
+    """Two bounds in the wrong order: the one that lies further from its usual value was hardly meant.
+
+    With a ``usual`` of (1, 1) that is the lower bound, if both are above 1.
+    """
+    far = [
+        abs(math.log(max(getattr(message, field), 1e-12) / common))
+        for field, common in zip((low, high), usual, strict=True)
+    ]
+    field, other, word, bound = (low, high, "larger", "at most")
+    if message.has(high) and far[1] > far[0]:
+        field, other, word, bound = (high, low, "smaller", "at least")
+    what = f"{getattr(message, field):g} is {word} than {other}{consequence}."
+    return problem(message, field, what, f"{bound} {_bound(message, other)}")
 
 
 def missing(message: Message, field: str, allowed: str = "", remedy: str = "") -> Problem:

@@ -35,8 +35,20 @@ def _entries(name: str, value: Any, at: int, text: str) -> list[Entry]:
     if isinstance(value, dict):
         values: list[Any] = [_pair(*member, text) for member in _members(text, text.index("{", at))]
     else:
-        values = [_scalar(item, line) for item in (value if isinstance(value, list) else [value])]
-    return [Entry(name, one, line) for one in values if one is not None]
+        values = [_scalar(value, line)] if not isinstance(value, list) else _items(text, at)
+    return [Entry(name, one, line, listed=isinstance(value, list)) for one in values if one is not None]
+
+
+def _items(text: str, at: int) -> list[Scalar | None]:
+    """The items of the list behind the name at ``at``, each with its own line."""
+    decoder, found = json.JSONDecoder(), []
+    at = _next(text, text.index("[", scanstring(text, at + 1, True)[1]) + 1)
+    while text[at] != "]":
+        item, end = decoder.raw_decode(text, at)
+        found.append(_scalar(item, _line(text, at)))
+        at = _next(text, end)
+        at = _next(text, at + 1) if text[at] == "," else at
+    return found
 
 
 def _members(text: str, start: int) -> list[tuple[str, Any, int]]:

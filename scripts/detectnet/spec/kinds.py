@@ -39,6 +39,10 @@ ROOTS: dict[str, MessageType] = {
     for root in (EXPERIMENT, schema_data.DATASET, schema_inference.INFERENCE, schema_inference.CLUSTER_PARAMS)
 }
 TEXT_KINDS = ("experiment", "dataset", "inference")
+_EVERYWHERE = frozenset(
+    {"input", "key", "mode", "model", "name", "notes", "project", "scale", "type", "weight"}
+)
+"""Words that files of every kind use: they make no spec."""
 
 
 def root_of(kind: str) -> MessageType:
@@ -63,11 +67,17 @@ def kind_of(text: str, tree: Block, file: str) -> str:
     names = [entry.name for entry in tree.entries]
     scores = {kind: sum(_score(name, ROOTS[kind]) for name in names) for kind in TEXT_KINDS}
     best = max(TEXT_KINDS, key=lambda kind: scores[kind])
-    if not scores[best] or not may_be_spec(text):
+    if not scores[best] or not (may_be_spec(text) or _only_fields(text, names, ROOTS[best])):
         raise OtherKindError(file, text_kind(text))
-    if other := other_network(names):
+    if other := other_network(tree):
         raise OtherKindError(file, other)
     return best
+
+
+def _only_fields(text: str, names: list[str], root: MessageType) -> bool:
+    """Whether every line is a field of the top level: a spec that lacks its messages."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return len(names) >= len(lines) and all(name in root.by_name for name in names)
 
 
 def _score(name: str, root: MessageType) -> float:
@@ -75,7 +85,7 @@ def _score(name: str, root: MessageType) -> float:
         return 1.0
     if nearest(name, root.by_name):
         return 0.5
-    return 0.25 if name in places_of(root) else 0.0
+    return 0.25 if name in places_of(root) and name not in _EVERYWHERE else 0.0
 
 
 def _json_kind(text: str, file: str) -> str:

@@ -105,13 +105,17 @@ def text_at(path: PathLike) -> str:
     """The text of a file, UTF-8 with or without a byte order mark.
 
     Raises:
-        UserError: there is no such file.
-        OtherKindError: it is not text; the error says what it looks like.
+        UserError: there is no such file, or it cannot be read.
+        OtherKindError: it is a folder or not text; the error says what it looks like.
     """
     try:
         content = Path(path).read_bytes()
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
+        raise OtherKindError(str(path), "a folder") from error
+    except FileNotFoundError as error:
         raise UserError("there is no such file", where=path) from error
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=path) from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

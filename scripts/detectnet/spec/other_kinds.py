@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from detectnet.spec.text import Block
+
 SECTION = re.compile(r"^\s*\[([A-Za-z][\w-]*)\]\s*(?:#.*)?$", re.MULTILINE)
 _NVINFER = re.compile(r"property|class-attrs-(all|\d+)")
 _DEEPSTREAM = re.compile(
@@ -43,12 +45,19 @@ _NETWORKS = {
     "inference_config": "Faster R-CNN",
     "train_config": "image classification",
 }
+# Fields one level below messages that DetectNet_v2 has too.
+_NETWORKS_BY_FIELD = {
+    "data_class_config": "UNet",
+    "model_input_width": "UNet",
+    "train_csv_path": "multi-task classification",
+    "training_file_pattern": "EfficientDet",
+}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def may_be_spec(text: str) -> bool:
     """Whether a text could be a spec in protobuf text format, however full of mistakes."""
-    return ("{" in text or "<" in text) and not SECTION.search(text) and not _is_python(text, [])
+    return re.search("[{}<]", text) is not None and not SECTION.search(text) and not _is_python(text, [])
 
 
 def binary_kind(content: bytes) -> str:
@@ -63,16 +72,24 @@ def binary_kind(content: bytes) -> str:
     length = int.from_bytes(content[:4], "little")
     if 0 < length < 64 and re.fullmatch(rb"[\w/:.-]+", content[4 : 4 + length]):
         return "an .etlt file (an encrypted export of TLT)"
+    if not re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", content):
+        return "a text that is not UTF-8; save it as UTF-8"
     return "a binary file"
 
 
-def other_network(names: list[str]) -> str:
-    """The network of TAO whose spec has these names at its top level; empty when it may be DetectNet_v2."""
+def other_network(tree: Block) -> str:
+    """The network of TAO whose spec has these names on top; empty when it may be DetectNet_v2."""
+    names = [entry.name for entry in tree.entries]
+    below = [
+        one.name for entry in tree.entries if isinstance(entry.value, Block) for one in entry.value.entries
+    ]
     if "classwise_clustering_config" in names:
         return "a clustering file of the Triton client"
     if {"cost_function_config", "bbox_rasterizer_config"} & set(names):
         return ""
-    found = next((_NETWORKS[name] for name in names if name in _NETWORKS), "")
+    known = [_NETWORKS[name] for name in names if name in _NETWORKS]
+    known += [_NETWORKS_BY_FIELD[name] for name in below if name in _NETWORKS_BY_FIELD]
+    found = next(iter(known), "")
     return f"a TAO spec of another network ({found})" if found else ""
 
 
@@ -99,6 +116,16 @@ def _ini_with(pattern: re.Pattern[str]) -> Callable[[str, list[str]], bool]:
     return lambda text, lines: any(pattern.fullmatch(name) for name in SECTION.findall(text))
 
 
+def _yaml_with(pattern: re.Pattern[str]) -> Callable[[str, list[str]], bool]:
+    """DeepStream 6.1 and later takes its configurations in YAML, too."""
+
+    def looks(text: str, lines: list[str]) -> bool:
+        groups = re.findall(r"^([\w-]+):\s*(?:#.*)?$", text, re.MULTILINE)
+        return sum(pattern.fullmatch(name) is not None for name in groups) > ("net-scale-factor" not in text)
+
+    return looks
+
+
 def _is_settings(text: str, lines: list[str]) -> bool:
     plain = [line for line in lines if not line.startswith(("#", ";"))]
     return bool(plain) and all(re.match(r"[\w-]+\s*=", line) for line in plain) and "-" in text
@@ -115,6 +142,14 @@ def _is_calibration(text: str, lines: list[str]) -> bool:
 def _is_kitti(text: str, lines: list[str]) -> bool:
     rows = [line.split() for line in lines]
     return all(len(row) in (15, 16) and all(map(_NUMBER.fullmatch, row[1:])) for row in rows)
+
+
+def _is_yolo(text: str, lines: list[str]) -> bool:
+    rows = [line.split() for line in lines]
+    numbers = all(
+        len(row) in (5, 6) and row[0].isdigit() and all(map(_NUMBER.fullmatch, row)) for row in rows
+    )
+    return numbers and all(0 <= float(number) <= 1 for row in rows for number in row[1:])
 
 
 def _is_json(text: str, lines: list[str]) -> bool:
@@ -157,6 +192,7 @@ _TEXTS: tuple[tuple[Callable[[str, list[str]], bool], str], ...] = (
     (_is_settings, "a list of settings (name=value)"),
     (_is_calibration, "an INT8 calibration cache of TensorRT"),
     (_is_kitti, "a KITTI label file"),
+    (_is_yolo, "a YOLO label file"),
     (_is_json, "a JSON file of another kind"),
     (lambda text, lines: lines[0].startswith("#!"), "a script"),
     (lambda text, lines: lines[0].startswith("<"), "an XML or HTML file"),
@@ -166,5 +202,7 @@ _TEXTS: tuple[tuple[Callable[[str, list[str]], bool], str], ...] = (
         lambda text, lines: all(re.fullmatch(r"[\w .;+&/()'-]+", line) for line in lines),
         "a list of labels (labels.txt)",
     ),
+    (_yaml_with(_NVINFER), "an nvinfer configuration in YAML (DeepStream's inference plug-in)"),
+    (_yaml_with(_DEEPSTREAM), "a deepstream-app configuration in YAML"),
     (_is_yaml, "a YAML file"),
 )

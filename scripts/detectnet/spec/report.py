@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from detectnet.errors import UserError
 from detectnet.files import PathLike
@@ -19,14 +23,41 @@ _TITLES = {
 
 
 def check_files(paths: Iterable[PathLike]) -> int:
-    """Log the kind of every file, then OK or its problems, then its fields without effect.
+    """Say the kind of every file, then OK or its problems, then its fields without effect.
+
+    What is said is this command's result: it goes to standard output, and to the log file as everything.
 
     Returns:
         0: every file can be used; 1: a spec file cannot, or is not there; 2: a file is of another kind, and
         no spec is wrong.
     """
-    codes = [_check(str(path)) for path in paths]
+    with _on_standard_output():
+        codes = [_check(str(path)) for path in paths]
     return 1 if 1 in codes else max(codes, default=0)
+
+
+class _Screen(logging.StreamHandler):
+    """Standard output, whose reader may have seen enough (``| head``)."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Lose what nobody reads any more, without a traceback here or when the process ends."""
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            super().handleError(record)
+
+
+@contextmanager
+def _on_standard_output() -> Iterator[None]:
+    before = list(log.handlers)
+    screens = [one for one in before if getattr(one, "stream", None) is sys.stderr]
+    log.handlers[:] = [one for one in before if one not in screens]
+    if screens:
+        log.addHandler(_Screen(sys.stdout))
+    try:
+        yield
+    finally:
+        log.handlers[:] = before
 
 
 def _check(path: str) -> int:

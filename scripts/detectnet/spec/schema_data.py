@@ -57,7 +57,7 @@ PREPROCESSING = MessageType(
     (
         Field("output_image_width", "uint32", allowed="(0, inf)", multiple=16, required=True),
         Field("output_image_height", "uint32", allowed="(0, inf)", multiple=16, required=True),
-        Field("output_image_channel", "uint32", 3, (1, 3), zero_is_unset=True),
+        Field("output_image_channel", "uint32", 3, (1, 3)),
         Field("output_image_min", "uint32", note=_LETTERBOXED),
         Field("output_image_max", "uint32", note=_LETTERBOXED),
         Field("enable_auto_resize", "bool"),
@@ -77,8 +77,8 @@ SPATIAL_AUGMENTATION = MessageType(
     (
         Field("hflip_probability", "float", allowed="[0, 1]"),
         Field("vflip_probability", "float", allowed="[0, 1]"),
-        Field("zoom_min", "float", 1.0, "[0, inf)", zero_is_unset=True),
-        Field("zoom_max", "float", 1.0, "[0, inf)", zero_is_unset=True),
+        Field("zoom_min", "float", 1.0, "(0, inf)"),
+        Field("zoom_max", "float", 1.0, "(0, inf)"),
         Field("translate_max_x", "float", allowed="[0, inf)"),
         Field("translate_max_y", "float", allowed="[0, inf)"),
         Field("rotate_rad_max", "float", allowed="[0, inf)"),
@@ -128,7 +128,7 @@ KITTI_CONFIG = MessageType(
         Field("calibrations_dir", "string", note=_TWO_D),
         Field("kitti_sequence_to_frames_file", "string", replaced=_GROUPS),
         Field("image_extension", "string", ".png", replaced=_RESIZED),
-        Field("num_partitions", "uint32", 2, "[0, inf)", zero_is_unset=True),
+        Field("num_partitions", "uint32", 2, "(0, inf)"),
         Field("num_shards", "uint32", 10, "[0, 99999]"),
         Field("partition_mode", "string", "grouped", ("random", "sequence", "grouped")),
         Field("val_split", "float", allowed="[0, 100]"),  # percent
@@ -141,7 +141,7 @@ COCO_CONFIG = MessageType(
         Field("root_directory_path", "string", required=True, replaced=_RESIZED),
         Field("img_dir_names", "string", repeated=True, required=True, replaced=_RESIZED),
         Field("annotation_files", "string", repeated=True, required=True, replaced=_RESIZED),
-        Field("num_partitions", "uint32", 2, "[0, inf)", zero_is_unset=True),
+        Field("num_partitions", "uint32", 2, "(0, inf)"),
         Field("num_shards", "uint32", allowed="[0, 99999]", repeated=True),
     ),
 )

@@ -169,7 +169,7 @@ LOSS_MASK_LABEL_FILTER = MessageType(
 EVALUATION_CONFIG = MessageType(
     "evaluation_config",
     (
-        Field("validation_period_during_training", "uint32", 10, "[0, inf)", zero_is_unset=True),
+        Field("validation_period_during_training", "uint32", 10, "(0, inf)"),
         Field("first_validation_epoch", "uint32", 1, "[0, inf)", zero_is_unset=True),
         Field("minimum_detection_ground_truth_overlap", "float", map=True, allowed="[0, 1]", required=True),
         Field(

@@ -39,7 +39,11 @@ TENSORRT_CONFIG = MessageType(
 INFERENCER_CONFIG = MessageType(
     "inferencer_config",
     (
-        Field("tlt_config", MessageType("tlt_config", (Field("model", "string"),)), replaced=_MODEL),
+        Field(
+            "tlt_config",
+            MessageType("tlt_config", (Field("model", "string", required=True),)),
+            replaced=_MODEL,
+        ),
         Field("tensorrt_config", TENSORRT_CONFIG, replaced=_MODEL),
         Field("input_nodes", "string", repeated=True, note=_CONTRACT),
         Field("output_nodes", "string", repeated=True, note=_CONTRACT),

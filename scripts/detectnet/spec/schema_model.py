@@ -8,7 +8,7 @@ BBOX_OBJECTIVE = MessageType(
     "bbox",
     (
         Field("input", "string"),  # part of a layer's name; empty: the last layer of the backbone
-        Field("scale", "float", 35.0, "[0, inf)", zero_is_unset=True),
+        Field("scale", "float", 35.0, "(0, inf)"),
         Field("offset", "float", 0.5, "[0, inf)"),
     ),
 )

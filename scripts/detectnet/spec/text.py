@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LIKE_A_NAME = re.compile(r"\w[\w.-]*")  # no name, but meant as one: the tables know the nearest
 _NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[fF]?)")
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
@@ -58,11 +59,17 @@ class Block:
 
 @dataclass
 class Entry:
-    """``name: value``; a list in the file has become one entry per element."""
+    """``name: value``; a list in the file has become one entry per element.
+
+    ``alias``: the file has an older spelling, somewhere else, for what is in it.
+    ``listed``: it stood in a list.
+    """
 
     name: str
     value: Scalar | Block
     line: int
+    alias: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ class _Reader:
 
     def _entry(self) -> list[Entry]:
         name = self._next()
-        if name.kind != "bare" or not _NAME.fullmatch(name.text):
+        if name.kind != "bare" or not (_NAME.fullmatch(name.text) or self._names_something(name)):
             self._unexpected(name)
             self._skip_line(name.line)
             return []
@@ -127,11 +134,18 @@ class _Reader:
         if token.kind == "mark" and token.text in _CLOSERS:
             return [Entry(name.text, self._block(), name.line)]
         if token.kind == "mark" and token.text == "[":
-            return [Entry(name.text, value, name.line) for value in self._list()]
+            return [Entry(name.text, value, name.line, listed=True) for value in self._list()]
         if not colon:
             self._problem(name.line, f"':' is missing after '{name.text}'")
         value = self._scalar(name)
         return [] if value is None else [Entry(name.text, value, name.line)]
+
+    def _names_something(self, name: _Token) -> bool:
+        """``max-learning-rate:`` is an unknown field, not a mistake of notation."""
+        after = self._peek()
+        follows = after.kind == "mark" and after.text in (":", *_CLOSERS)
+        worded = any(letter.isalpha() for letter in name.text)
+        return follows and worded and _LIKE_A_NAME.fullmatch(name.text) is not None
 
     def _block(self) -> Block:
         opener = self._next()

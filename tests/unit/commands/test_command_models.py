@@ -1,5 +1,9 @@
 """Which file stands for the one that a TLT command names."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from detectnet.commands.models import located, renamed
@@ -45,6 +49,27 @@ def test_a_file_that_cannot_be_used(tmp_path, named, there, message):
         (tmp_path / name).touch()
     with pytest.raises(UserError, match=message):
         located(tmp_path / named)
+
+
+def test_that_a_file_is_encrypted_is_said_without_the_seconds_that_tensorflow_takes(tmp_path):
+    (tmp_path / "a.tlt").touch()
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from detectnet.commands.models import located\n"
+        "from detectnet.errors import UserError\n"
+        "try:\n    located(Path(sys.argv[1]))\n"
+        "except UserError as error:\n    print(error, 'tensorflow' in sys.modules)"
+    )
+    scripts = Path(__file__).resolve().parents[3] / "scripts"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.tlt"],
+        capture_output=True,
+        text=True,
+        cwd=scripts,
+        check=True,
+    )
+    assert "encrypted" in done.stdout
+    assert done.stdout.split()[-1] == "False"
 
 
 def test_onnx_is_no_model_to_train(tmp_path):

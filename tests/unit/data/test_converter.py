@@ -12,6 +12,7 @@ from own_dataset import coco_folder, coco_spec, kitti_folder, kitti_spec, line, 
 from PIL import Image
 from staged import scene
 
+from detectnet import spec
 from detectnet.data import converter
 from detectnet.data.converter import convert_dataset
 from detectnet.data.own_folders import Seen
@@ -65,6 +66,25 @@ def test_standard_kitti_gives_1047_and_6434_in_nvidias_order(tmp_path, fast_look
         random.shuffle(part)
     assert frames(tmp_path, "set-fold-000-of-002-shard-*-of-00010") == validation
     assert frames(tmp_path, "set-fold-001-of-002-shard-*-of-00010") == training
+
+
+def test_the_share_is_a_float32_as_in_nvidias_spec(tmp_path, fast_look):
+    """1.8 is 1.7999999523 there, and 17 pictures of 1000 are validation; 18 by 1.8 itself."""
+    root = tmp_path / "kitti"
+    for folder, extension in (("image_2", ".png"), ("label_2", ".txt")):
+        (root / folder).mkdir(parents=True)
+        for number in range(1000):
+            (root / folder / f"{number:04d}{extension}").touch()
+    made = converted(root, tmp_path, f"{RANDOM} num_shards: 0 val_split: 1.8", embed=False)
+    assert made["pictures"].tolist() == [17, 983]
+
+
+def test_a_slash_behind_the_folder_of_the_pictures_is_not_in_their_names_twice(tmp_path):
+    root = kitti_folder(tmp_path / "kitti", {f"p{number}": line() for number in range(4)})
+    folders = f'root_directory_path: "{root}" image_dir_name: "image_2/" label_dir_name: "label_2/"'
+    made = spec.parse(f"kitti_config {{ {folders} {RANDOM} val_split: 25 num_shards: 0 }}", "dataset")
+    convert_dataset(made, tmp_path / "set", workers=1)
+    assert frames(tmp_path, "set-fold-000-of-002") == ["p0"]
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 3])

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectnet.data import example_proto
@@ -98,7 +98,6 @@ features = st.dictionaries(
 
 
 @given(features)
-@settings(deadline=None)
 def test_bytes_are_tensorflows(tf, some):
     lists = {
         "bytes_list": tf.train.BytesList,

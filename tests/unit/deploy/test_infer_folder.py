@@ -206,7 +206,7 @@ def test_cluster_params_of_another_network_are_refused(folder, tmp_path):
 
 
 INFERENCE = """
-inferencer_config { target_classes: "plate" image_width: 320 image_height: 320 }
+inferencer_config { target_classes: "plate" image_width: 320 image_height: 320 tlt_config { model: "m.tlt" } }
 bbox_handler_config { kitti_dump: true overlay_linewidth: 9
   classwise_bbox_handler_config { key: "default" value { clustering_config { clustering_algorithm: DBSCAN
     coverage_threshold: 0.1 dbscan_eps: 0.3 dbscan_min_samples: 0.05 dbscan_confidence_threshold: 0.6 }

@@ -62,7 +62,7 @@ def test_without_ground_truth_the_correct_one_is_not_a_number():
     assert math.isnan(average_precision(curve_of("FF", 0)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 300))
 def test_perfect_detections(count):
     curve = curve_of("T" * count, count)
@@ -71,7 +71,7 @@ def test_perfect_detections(count):
     assert average_precision(curve, "tao-integrate") == pytest.approx((count - 1) / count)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(0, 20))
 def test_the_order_in_which_detections_are_given_does_not_matter(seed, count, missed):
     draw = np.random.default_rng(seed)

@@ -156,7 +156,7 @@ def greedy(boxes, scores, threshold):
     return kept
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.sampled_from([0.1, 0.3, 0.5, 0.8]))
 def test_nms_equals_the_plain_loop(seed, count, threshold):
     draw = np.random.default_rng(seed)
@@ -167,7 +167,7 @@ def test_nms_equals_the_plain_loop(seed, count, threshold):
     np.testing.assert_array_equal(found.confidence, scores[greedy(boxes, scores, threshold)])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["tlt", "tlt-infer", "nms"]))
 def test_the_order_of_well_separated_candidates_does_not_matter(seed, mode):
     draw = np.random.default_rng(seed)

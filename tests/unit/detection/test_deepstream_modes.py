@@ -242,7 +242,7 @@ def scalar(boxes, coverage, values, mode):
     return rows if values.topk < 0 else rows[: values.topk]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     seed=st.integers(0, 2**32 - 1),
     count=st.integers(0, 40),

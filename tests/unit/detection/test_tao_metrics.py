@@ -120,7 +120,7 @@ def random_pictures(seed, count):
     return made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.sampled_from([0.3, 0.5, 0.7]), st.booleans())
 def test_both_kinds_equal_loops_over_scalars(seed, count, iou, cut):
     pictures = random_pictures(seed, count)

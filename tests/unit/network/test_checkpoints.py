@@ -35,7 +35,8 @@ def test_state_and_arrays_come_back_as_they_were(store):
 
 
 def test_the_newest_two_and_the_best_are_kept(store):
-    store.save_best(arrays(9), State(step=10))
+    best = State(step=10, best_epoch=1)
+    store.save_best(arrays(9), best)
     for step in (10, 20, 30, 40):
         store.save(arrays(step), State(step=step))
     assert sorted(path.name for path in store.folder.iterdir()) == [
@@ -44,7 +45,42 @@ def test_the_newest_two_and_the_best_are_kept(store):
         "step-000000040.npz",
     ]
     assert store.restore()[1].step == 40
-    assert store.restore_best()[1].step == 10
+    assert store.restore_best(best)[1] == best
+
+
+def test_what_lies_after_the_checkpoint_gone_on_from_is_dropped(store):
+    for step in (1, 2, 30, 40):
+        store.save(arrays(step), State(step=step))
+    store.save(arrays(3), State(step=3))
+    assert [path.name for path in store.folder.iterdir()] == ["step-000000003.npz"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "older"])
+def test_without_its_best_weights_a_checkpoint_is_passed_over(store, damage, caplog):
+    """Else the last weights would be taken for the best."""
+    states = [State(step=1), State(step=2, best_epoch=2)]
+    store.save_best(arrays(2), states[1])
+    for state in states:
+        store.save(arrays(state.step), state)
+    assert store.restore()[1].step == 2
+    path = store.folder / "best.npz"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        store.save_best(arrays(1), State(step=1, best_epoch=1))
+    assert store.restore()[1].step == 1
+    assert "of epoch 2, are lost" in caplog.text
+    with pytest.raises(UserError, match="best weights, of epoch 2"):
+        store.restore_best(states[1])
+
+
+def test_best_weights_newer_than_the_checkpoint_are_no_harm(store):
+    """A stop between the two is common; the epoch is trained again and its weights written again."""
+    store.save(arrays(1), State(step=1, best_epoch=1))
+    store.save_best(arrays(2), State(step=2, best_epoch=2))
+    assert store.restore()[1].step == 1
 
 
 @pytest.mark.parametrize("damage", [b"", None])
@@ -81,7 +117,7 @@ def test_clearing_removes_these_checkpoints_and_no_others(store, tmp_path):
     store.clear()
     store.clear()
     assert store.restore() is None
-    assert store.restore_best() is None
+    assert not store.folder.exists()
     assert other.restore()[1].step == 1
 
 

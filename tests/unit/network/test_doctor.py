@@ -8,8 +8,10 @@ import pytest
 import record_files
 
 import doctor
+from detectnet.errors import UserError
 from detectnet.network.loss import LossSettings
 from detectnet.network.model import build_model, save_model
+from detectnet.network.training import train
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 HELP = """
@@ -91,6 +93,26 @@ def test_records_that_cannot_be_used_are_an_error_too(tmp_path, shards, examine)
     code, said = examine(path, "--training", shards[0], "--validation", shards[1])
     assert code == 1
     assert "validation fold is empty" in said
+
+
+EARLY = """early_stopping_annealing_schedule { min_learning_rate: 5e-6 max_learning_rate: 2e-3
+  soft_start_epochs: 1 annealing_epochs: 1 patience_steps: 1 }"""
+REFUSED = [
+    ({"schedule": EARLY}, "no pictures to validate on"),
+    ({"model": "freeze_blocks: 0"}, "blocks are frozen at random weights"),
+    ({"model": 'pretrained_model_file: "/nowhere/resnet10.hdf5"'}, "the initial model does not exist"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), REFUSED, ids=lambda one: str(one)[:30])
+def test_what_training_refuses_at_once_is_an_error_here_too(tmp_path, shards, examine, changes, words):
+    path = spec_file(tmp_path / "spec.cfg", **changes)
+    with pytest.raises(UserError, match=words):
+        train(record_files.experiment(**changes), [shards[0]], [], tmp_path / "out")
+    code, said = examine(path, "--training", shards[0])
+    assert code == 1
+    assert words in said
+    assert "1 errors, 1 warnings" in said  # what else there is to say is said as well: no validation
 
 
 def test_the_network_that_load_graph_names_is_looked_at(tmp_path, shards, examine):

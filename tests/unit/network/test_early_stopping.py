@@ -8,7 +8,11 @@ import pandas as pd
 import pytest
 import record_files
 
+from detectnet.detection.evaluation import evaluate
+from detectnet.detection.tao_table import tao_table
 from detectnet.errors import UserError
+from detectnet.network import validation
+from detectnet.network.predict import predict_keras
 from detectnet.network.schedule import EarlyStopping
 from detectnet.network.trainer import Trainer
 from detectnet.network.training import train
@@ -80,6 +84,37 @@ def test_a_resumed_training_anneals_and_stops_at_the_same_steps(shards, tmp_path
     ]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("names", [[], ["dontcare"]])
+def test_a_validation_without_objects_keeps_the_last_weights(shards, tmp_path, names):
+    """Negatives only: costs are validated, a mAP there is not, and the last epoch is not the last planned."""
+    held_out = tmp_path / record_files.SHARD.format(source="none", fold=0)
+    with record_files.tf.io.TFRecordWriter(str(held_out)) as writer:
+        picture = record_files.encoded(np.zeros((96, 96, 3), np.uint8))
+        writer.write(record_files.example("images/0", [(10, 20, 58, 44)] * len(names), names, picture))
+    train(experiment(), [shards[0]], [held_out], tmp_path / "out")
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert provenance["weights"] == {"chosen": "last", "epoch": 4, "mAP": None}
+    assert [one["cause"] for one in provenance["preflight"]] == ["class-without-boxes"]
+    with predict_keras(tmp_path / "out" / "model.keras", [held_out], experiment()) as found:
+        config, clustering = experiment().evaluation_config, experiment().postprocessing_config
+        metrics = evaluate(found, found.contract, config, clustering, "train", tmp_path / "metrics")
+    assert (metrics["images"], metrics["objects"], metrics["mAP"]) == (1, 0, None)
+    assert "plate" in tao_table(metrics, "SAMPLE")
+
+
+def test_a_map_of_zero_is_explained_where_the_training_ends_before_its_last_epoch(
+    shards, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("INFO", logger="detectnet")
+    inner = validation.rows
+    monkeypatch.setattr(validation, "rows", lambda *args, **how: [{**inner(*args, **how)[0], "mAP": 0.0}])
+    train(experiment(), [shards[0]], [shards[1]], tmp_path / "out")
+    said = [one.getMessage() for one in caplog.records]
+    explained = [index for index, text in enumerate(said) if "Likely causes" in text]
+    assert len(explained) == 2
+    assert explained[1] > next(index for index, text in enumerate(said) if "Stopping after epoch 4" in text)
 
 
 def test_without_pictures_to_validate_on_it_is_refused(shards, tmp_path):

@@ -37,14 +37,18 @@ def config(inner, more=""):
 NAMES = config('source_class_label_filter { source_class_names: "DontCare" }')
 
 
-def write(folder, objects, source="cars", count=1):
-    """A shard of black pictures of 96 x 96 with these (name, box)."""
+def write(folder, objects, source="cars", count=1, inside=True):
+    """A shard of black pictures of 96 x 96 with these (name, box); the pictures inside it, or beside it."""
     path = folder / record_files.SHARD.format(source=source, fold=1)
     encoded = record_files.encoded(np.zeros((96, 96, 3), np.uint8))
     names, boxes = zip(*objects, strict=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for number in range(count):
-            writer.write(record_files.example(f"images/{source}_{number}", boxes, names, encoded))
+            name = f"images/{source}_{number}"
+            if not inside:
+                (folder / "images").mkdir(exist_ok=True)
+                (folder / f"{name}.png").write_bytes(encoded)
+            writer.write(record_files.example(name, boxes, names, encoded if inside else None))
     return path
 
 
@@ -168,14 +172,16 @@ def test_sources_weigh_alike_in_validation(two_sources):
     assert (first(given, records_of(given, two_sources)).mask.numpy() == 1).all()
 
 
-def test_the_path_of_a_shard_decides_before_its_name(tmp_path):
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_path_of_a_shard_decides_before_its_name(tmp_path, inside):
     folders = [tmp_path / name for name in ("a", "b")]
     shards = []
     for folder in folders:
         folder.mkdir()
-        shards.append(write(folder, [("plate", (0, 0, 32, 16))]))
+        shards.append(write(folder, [("plate", (0, 0, 32, 16))], inside=inside))
     text = "\n".join(
-        f'data_sources {{ tfrecords_path: "{folder}/*" source_weight: {weight} }}'
+        f'data_sources {{ tfrecords_path: "{folder}/cars*" image_directory_path: "{folder}" '
+        f"source_weight: {weight} }}"
         for folder, weight in zip(folders, (2, 5), strict=True)
     )
     given = experiment(sources=text)
@@ -199,8 +205,8 @@ def test_masks_and_weights_decide_whether_a_training_is_the_same(two_sources):
         experiment(NAMES + " mask_multiplier: 0.5"),
         *(experiment(sources=text) for text in (SOURCES % (3, 1), SOURCES % (1, 3), swapped)),
     ]
-    records = records_of(experiment(), two_sources)
-    assert len({plan_of(one, records, None, None).identity for one in specs}) == len(specs)
+    plans = [plan_of(one, records_of(one, two_sources), None, None) for one in specs]
+    assert len({one.identity for one in plans}) == len(specs)
 
 
 def test_what_decides_the_weights_is_what_runs_the_rule_again():

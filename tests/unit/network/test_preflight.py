@@ -76,7 +76,9 @@ def find(tmp_path, experiment, training=((PLATE,), (PLATE,), ()), validation=((P
     """Findings by cause for these boxes."""
     records = index_of(experiment, [shard(tmp_path, training, **how)])
     held_out = (
-        None if validation is None else index_of(experiment, [shard(tmp_path, validation, fold=0, **how)])
+        None
+        if validation is None
+        else index_of(experiment, [shard(tmp_path, validation, fold=0, **how)], needed=False)
     )
     found = preflight(experiment, records, held_out)
     assert [one.severity for one in found] == sorted(one.severity for one in found)  # errors first
@@ -129,8 +131,19 @@ def test_a_class_without_boxes_is_named(tmp_path):
 def test_no_object_at_all_is_an_error(tmp_path):
     found = find(tmp_path, record_files.experiment(), training=[[], []])
     assert_finding(found, "class-without-boxes", "error", "training records hold 2 pictures with 0 objects")
-    found = find(tmp_path, record_files.experiment(), validation=[[]])
-    assert_finding(found, "class-without-boxes", "error", "validation records hold 1 pictures")
+
+
+@pytest.mark.parametrize("boxes", [[], [(*PLATE, "dontcare")]])
+def test_a_validation_without_objects_stops_no_training(tmp_path, boxes):
+    found = find(tmp_path, record_files.experiment(), validation=[boxes])
+    assert set(found) == {"class-without-boxes"}
+    assert_finding(
+        found,
+        "class-without-boxes",
+        "warning",
+        "validation records hold 1 pictures with 0 objects",
+        "no mAP, and the last weights are kept",
+    )
 
 
 # --- size filters ----------------------------------------------------------------------------------
@@ -166,6 +179,94 @@ def test_boxes_that_a_size_filter_takes_are_counted_and_all_of_them_are_an_error
     assert_finding(found, cause, "warning", "1 of 3 boxes", word)
 
 
+def of_van(*pairs):
+    """The tiny spec with two classes, changed for the second alone, the van."""
+    text = two_classes(record_files.experiment()).to_text()
+    for message, old, new in pairs:
+        first = text.index(old, text.index(f"\n{message} {{"))
+        at = text.index(old, first + 1)
+        text = text[:at] + new + text[at + len(old) :]
+    return spec.parse(text, "experiment", "spec.cfg")
+
+
+THIN_VAN = [
+    ("bbox_rasterizer_config", "cov_radius_x: 0.4", "cov_radius_x: 0.01"),
+    ("bbox_rasterizer_config", "cov_radius_y: 0.4", "cov_radius_y: 0.01"),
+    ("bbox_rasterizer_config", "bbox_min_radius: 1", "bbox_min_radius: 0.01"),
+]
+OF_ONE_CLASS = [
+    ("size-filter", [("evaluation_config", "minimum_height: 4", "minimum_height: 90")]),
+    (
+        "height-filter",
+        [("postprocessing_config", "minimum_bounding_box_height: 3", "minimum_bounding_box_height: 90")],
+    ),
+    ("no-cluster", [("postprocessing_config", "dbscan_eps: 0.3", "dbscan_eps: 0")]),
+    ("coverage-threshold", [("postprocessing_config", "coverage_threshold: 0.05", "coverage_threshold: 1")]),
+    ("dead-class", THIN_VAN),
+]
+
+
+@pytest.mark.parametrize(
+    ("cause", "changes"), OF_ONE_CLASS, ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_what_takes_all_boxes_of_one_class_is_an_error_only_if_no_other_class_is_left(
+    tmp_path, cause, changes
+):
+    van = (16, 16, 48, 48, "van")
+    found = find(tmp_path, of_van(*changes), [[PLATE, van]], [[PLATE, van]])
+    assert_finding(found, cause, "warning", "1 of 1 boxes of 'van'")
+    assert set(found) == {cause}
+    found = find(tmp_path, of_van(*changes), [[van]], [[van]])
+    assert_finding(found, cause, "error", "1 of 1 boxes of 'van'")  # 'plate' has no boxes at all
+
+
+def test_an_objective_that_weighs_nothing_in_one_class_only_is_no_error(tmp_path):
+    text = two_classes(record_files.experiment()).to_text().replace("enable_autoweighting: true", "")
+    text = text.replace("initial_weight: 1\n", "initial_weight: 0\n", 1)
+    boxes = [[PLATE, (5, 50, 50, 90, "van")]]
+    found = find(tmp_path, spec.parse(text, "experiment"), boxes, boxes)
+    assert_finding(found, "dead-objective", "warning", "'cov' of 'plate'")
+
+
+# --- loss masks ------------------------------------------------------------------------------------
+
+
+def masked(label_filter, more="", experiment=None):
+    text = (experiment or record_files.experiment()).to_text()
+    configs = f"objective_label_filter_configs {{ label_filter {{ {label_filter} }} }}"
+    return spec.parse(f"{text}loss_mask_label_filter {{ {configs} {more} }}", "experiment", "spec.cfg")
+
+
+WIDE = "bbox_dimensions_label_filter { min_width: 40 }"
+
+
+def test_a_mask_over_every_object_of_a_class_is_an_error(tmp_path):
+    found = find(tmp_path, masked(WIDE))
+    assert set(found) == {"masked-class"}
+    assert_finding(found, "masked-class", "error", "2 of 2 boxes of 'plate'", "never learned", "spec.cfg:")
+    assert find(tmp_path, masked(WIDE), [[PLATE], [(10, 20, 40, 44)]]) == {}
+    assert find(tmp_path, masked(WIDE, "mask_multiplier: 0.1")) == {}
+    assert find(tmp_path, masked(WIDE, "preserve_ground_truth: true")) == {}
+    found = find(tmp_path, masked('source_class_label_filter { source_class_names: "Plate" }'))
+    assert_finding(found, "masked-class", "error", "2 of 2 boxes of 'plate'")
+
+
+def test_a_mask_over_one_class_of_two_is_a_warning(tmp_path):
+    boxes = [[PLATE, (5, 50, 35, 90, "van")]]
+    experiment = masked(WIDE, experiment=two_classes(record_files.experiment()))
+    found = find(tmp_path, experiment, boxes, boxes)
+    assert set(found) == {"masked-class"}
+    assert_finding(found, "masked-class", "warning", "1 of 1 boxes of 'plate'")
+
+
+def test_names_of_a_filter_that_no_object_has_are_named_with_the_nearest(tmp_path):
+    names = 'source_class_label_filter { source_class_names: "dontcaer" source_class_names: "tree" }'
+    training = [[PLATE, (60, 60, 90, 80, "dontcare")], [(60, 60, 90, 80, "Tree")]]
+    found = find(tmp_path, masked(names), training)
+    assert set(found) == {"mask-name"}
+    assert_finding(found, "mask-name", "warning", "'dontcaer'", "They have 'dontcare'", "spec.cfg:")
+
+
 # --- training against validation -------------------------------------------------------------------
 
 
@@ -198,13 +299,19 @@ def test_the_same_bytes_under_another_name_are_the_same_picture(tmp_path):
 
 def test_the_same_name_with_other_bytes_is_said(tmp_path):
     experiment = record_files.experiment()
+    sets = [index_of(experiment, [shard(tmp_path, [[PLATE]])]) for _ in range(2)]
+    found = {one.cause: one for one in preflight(experiment, *sets)}
+    assert set(found) == {"validation-namesakes"}
+    assert_finding(found, "validation-namesakes", "warning", "1 of 1")
+
+
+def test_data_sets_that_all_count_from_zero_are_no_namesakes(tmp_path):
+    experiment = record_files.experiment()
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:
         folder.mkdir()
     sets = [index_of(experiment, [shard(folder, [[PLATE]])]) for folder in folders]
-    found = {one.cause: one for one in preflight(experiment, *sets)}
-    assert set(found) == {"validation-namesakes"}
-    assert_finding(found, "validation-namesakes", "warning", "1 of 1")
+    assert preflight(experiment, *sets) == []
 
 
 # --- pictures --------------------------------------------------------------------------------------
@@ -221,6 +328,16 @@ def test_larger_pictures_are_cut_and_what_lies_outside_is_lost(tmp_path):
 def test_all_boxes_beyond_the_cut_are_an_error(tmp_path):
     found = find(tmp_path, record_files.experiment(), [[(100, 100, 140, 130)]], size=144)
     assert_finding(found, "class-without-boxes", "error", "with 1 objects", "'plate'")
+
+
+def test_of_a_crop_that_the_spec_asks_for_only_lost_boxes_are_said(tmp_path):
+    crop = "crop_left: 48 crop_top: 48 crop_right: 144 crop_bottom: 144"
+    experiment = changed(("preprocessing {", f"preprocessing {{ {crop}"))
+    inside = [[(60, 60, 100, 90)]]
+    assert find(tmp_path, experiment, inside, inside, size=192) == {}
+    found = find(tmp_path, experiment, [[*inside[0], (1, 1, 40, 40)]], inside, size=192)
+    assert_finding(found, "picture-cut", "warning", "1 of 2 boxes lie outside the crop")
+    assert "enable_auto_resize" not in found["picture-cut"].sentence()
 
 
 def test_smaller_pictures_are_padded(tmp_path):

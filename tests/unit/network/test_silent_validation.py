@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import record_files
 
+from detectnet.detection import collecting
+from detectnet.detection.cluster import cluster
 from detectnet.detection.collecting import PictureResult
+from detectnet.network import validation
 from detectnet.network.diagnosis import Progress, evidence_of, likely_causes
 from detectnet.network.inputs import InputSettings
 from detectnet.network.loss import LossSettings
@@ -95,6 +98,10 @@ def test_every_class_of_several_is_explained():
         one, cov=np.concatenate([0 * one.cov, one.cov]), bbox=np.concatenate([0 * one.bbox, one.bbox])
     )
     causes = likely_causes([both], two, LATE)
+    assert causes == [causes[0], "'van': there is no ground truth in the sample of 1 pictures."]
+    assert causes[0].startswith("'plate': clusters never form")
+    van = dataclasses.replace(both, truth_classes=["van"])
+    causes = likely_causes([both, van], two, LATE)
     assert causes[0].startswith("'van': coverage is nowhere")
     assert causes[1].startswith("'plate': clusters never form")
 
@@ -115,12 +122,40 @@ def validator(tmp_path):
 def test_an_untrained_network_is_explained_at_the_first_validation_and_at_the_end(validator, caplog):
     weights = np.array([[0.5, 0.5]])
     said = []
-    for epoch in (1, 2, 4):
+    for epoch in (1, 2, 3, 4):
         caplog.clear()
         assert validator.run(weights, epoch).map == 0
+        if epoch >= 3:  # the trainer asks when the training is at its end, as early as that may be
+            validator.explain()
+            validator.explain()
         said.append([one.getMessage() for one in caplog.records if "Likely causes" in one.getMessage()])
-    assert [len(one) for one in said] == [1, 0, 1]
+    assert [len(one) for one in said] == [1, 0, 1, 1]
     first, last = said[0][0], said[2][0]
     assert "coverage is nowhere above coverage_threshold 0.05, the greatest is 0.00995" in first
     assert "too early" not in first + last
     assert "The preflight said: noted." in first
+
+
+def test_only_the_clustering_that_is_scored_is_made(validator, monkeypatch):
+    made = set()
+    monkeypatch.setattr(
+        collecting,
+        "cluster",
+        lambda boxes, coverage, how, mode: made.add(mode) or cluster(boxes, coverage, how, mode),
+    )
+    validator.run(np.array([[0.5, 0.5]]), 1)
+    assert made == {"tlt"}
+
+
+def test_pictures_are_looked_at_until_every_class_has_ground_truth(validator, monkeypatch):
+    """Of five pictures with the sample's size 1: the first, and the first with a van."""
+    names = iter([["plate"], ["plate"], ["plate", "van"], ["van"], []])
+    monkeypatch.setattr(validation, "SAMPLE", 1)
+    monkeypatch.setattr(
+        validation,
+        "picture_result",
+        lambda *_: dataclasses.replace(result(0.01), truth_classes=next(names)),
+    )
+    sample = []
+    list(validator._results(np.zeros((1, 2)), sample))
+    assert [one.truth_classes for one in sample] == [["plate"], ["plate", "van"]]

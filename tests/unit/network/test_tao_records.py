@@ -1,6 +1,8 @@
 """Records as NVIDIA's converter writes them, without the pictures, are indexed and trained on."""
 
 import json
+from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,6 +11,10 @@ import record_files
 
 from detectnet import spec
 from detectnet.errors import UserError
+from detectnet.network.data_sources import entries_of
+from detectnet.network.inputs import InputSettings, SampleOrder
+from detectnet.network.picture_files import PictureFiles
+from detectnet.network.plan import plan_of
 from detectnet.network.predict import index_of
 from detectnet.network.training import train
 
@@ -133,4 +139,76 @@ def test_two_steps_are_trained_on_them(two_sources, tmp_path):
     assert provenance["steps"] == 2
     assert provenance["records"]["training"]["objects"] == 4
     causes = [one["cause"] for one in provenance["preflight"]]
-    assert causes == ["validation-namesakes"]
+    assert causes == []  # all of them hold a 000000, of their own
+
+
+def drawn(made, shards):
+    """Pictures of each shard in 100 epochs of uniform sampling."""
+    records = index_of(made, shards)
+    order = SampleOrder(records, seed=1, uniform=InputSettings.from_spec(made).uniform)
+    numbers = [order.frame(number) for number in range(100 * len(records))]
+    found = Counter(records.frames[number].shard for number in numbers)
+    return [found[shard] for shard in shards]
+
+
+@pytest.mark.parametrize("pattern", ["kitti*", "*"])
+def test_uniform_sampling_goes_by_the_data_source_and_not_by_its_prefix(tmp_path, pattern):
+    sources = [
+        (
+            convert(tmp_path / name / "kitti-fold-001-of-002", count),
+            kitti(tmp_path / name / "set", grey, count),
+        )
+        for name, grey, count in (("dark", 20, 2), ("bright", 200, 6))
+    ]
+    shards = [path for path, _ in sources]
+    two = [(path.with_name(pattern), folder) for path, folder in sources]
+    assert drawn(experiment(two, more="sampling_mode: UNIFORM\n"), shards) == [400, 400]
+    other = convert(tmp_path / "dark" / "more-fold-001-of-002", 2)
+    one = [(tmp_path / "dark" / "[km]*", tmp_path / "dark" / "set")]
+    assert drawn(experiment(one, more="sampling_mode: UNIFORM\n"), [shards[0], other]) == [200, 200]
+    unlike = convert(tmp_path / "dark" / "many-fold-001-of-002", 1)
+    assert drawn(experiment(one, more="sampling_mode: UNIFORM\n"), [other, unlike]) == [200, 100]
+
+
+@pytest.mark.parametrize(("mode", "trainings"), [("UNIFORM", 2), ("PROPORTIONAL", 1)])
+def test_what_is_drawn_together_decides_whether_a_training_is_the_same(tmp_path, mode, trainings):
+    folder = kitti(tmp_path / "set", 20)
+    shards = [convert(tmp_path / f"{name}-fold-001-of-002") for name in "abc"]
+    identities = set()
+    for patterns in (("[ab]*", "c*"), ("a*", "[bc]*")):
+        sources = [(tmp_path / pattern, folder) for pattern in patterns]
+        made = experiment(sources, more=f"sampling_mode: {mode}\n")
+        identities.add(plan_of(made, index_of(made, shards), None, None).identity)
+    assert len(identities) == trainings
+
+
+@pytest.mark.parametrize(
+    ("patterns", "entries"),
+    [
+        (("/data/a/*", "/data/b/*"), (1,)),
+        (("a/kitti*", "b/kitti*"), (1,)),
+        (("/elsewhere/kitti-fold-*", "/elsewhere/cars*"), (0,)),
+        (("/elsewhere/kitti*", "/other/kitti*"), (0, 1)),
+        (("b/*", "/data/b/kitti*"), (1,)),
+        (("/data/*/kitti*", "/data/b/*"), (0, 1)),
+        (("none", ""), ()),
+    ],
+)
+def test_the_whole_path_decides_before_its_end_and_that_before_the_name(patterns, entries):
+    assert entries_of(Path("/data/b/kitti-fold-001-of-002"), patterns) == entries
+
+
+def test_the_data_folder_counts_for_the_path(monkeypatch):
+    monkeypatch.setenv("DATA_BASE_PATH", "/data/b")
+    assert entries_of(Path("/data/b/c/kitti-fold-001-of-002"), ("kitti*", "c/*", "b/c/*")) == (1,)
+
+
+def test_the_folders_of_a_shard_are_looked_up_once(two_sources, monkeypatch):
+    made = experiment([(f"{path}*", folder) for path, folder in two_sources])
+    files, shard = PictureFiles(made.dataset_config), two_sources[0][0]
+    asked = []
+    inner = Path.resolve
+    assert files.find(shard, "image_2/000000")
+    monkeypatch.setattr(Path, "resolve", lambda path: asked.append(path) or inner(path))
+    assert all(files.find(shard, "image_2/000001") for _ in range(10))
+    assert not asked

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -25,6 +26,7 @@ from detectnet.network.predict import predict_keras
 from detectnet.network.step import adam
 from detectnet.network.trainer import Trainer
 from detectnet.network.training import OUTPUTS, train
+from detectnet.network.validation import Validator
 from detectnet.network.weights import read_hdf5
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -115,6 +117,38 @@ def test_a_crash_and_a_second_start_equal_an_undisturbed_training(whole, shards,
     assert not (tmp_path / "status.jsonl").exists()
     train(experiment, [shards[0]], [shards[1]], tmp_path)
     assert_same_result(whole, tmp_path)
+
+
+@pytest.mark.parametrize(("best", "start"), [(1, 0), (2, 5)])
+def test_lost_best_weights_are_trained_again(shards, tmp_path, monkeypatch, best, start):
+    """Cut off after epoch 2 of 3, steps 5 and 10: both checkpoints need epoch 1's weights, one epoch 2's."""
+    inner = Validator.run
+
+    def run(self, weights, epoch):
+        reached = {best: 0.9}.get(epoch, 0.1 if epoch > best else None)
+        return replace(inner(self, weights, epoch), map=reached)
+
+    def cut():
+        path = next((tmp_path / "cut").glob("checkpoints/*/best.npz"))
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(Validator, "run", run)
+    arguments = record_files.experiment(), [shards[0]], [shards[1]]
+    train(*arguments, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        crash_at(patch, 10, cut)
+        train(*arguments, tmp_path / "cut")
+    steps = []
+    one = Trainer._one
+    monkeypatch.setattr(
+        Trainer, "_one", lambda self, *args: steps.append(self.state.step) or one(self, *args)
+    )
+    train(*arguments, tmp_path / "cut")
+    assert steps == list(range(start, 15))
+    assert_same_result(tmp_path / "whole", tmp_path / "cut")
+    made = json.loads((tmp_path / "cut" / "provenance.json").read_text())
+    assert made["weights"] == {"chosen": "best validation mAP", "epoch": best, "mAP": 0.9}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -38,7 +38,23 @@ def put(tmp_path):
 def check(*paths: Path) -> tuple[int, str]:
     command = [sys.executable, str(ROOT / "scripts" / "check_spec.py"), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    return done.returncode, done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_report_is_standard_output_and_in_the_log(put, tmp_path, dataset):
+    path, told = put("good.cfg", dataset), tmp_path / "check.log"
+    script = ROOT / "scripts" / "check_spec.py"
+    command = [sys.executable, str(script), "--log", str(told), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "dataset conversion spec: OK" in done.stdout and not done.stderr
+    assert "dataset conversion spec: OK" in told.read_text(encoding="utf-8")
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(put, dataset):
+    path = put("good.cfg", dataset)
+    script = f"{sys.executable} {ROOT}/scripts/check_spec.py {' '.join([str(path)] * 200)} | head -1"
+    done = subprocess.run(script, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.count("\n") == 1 and not done.stderr
 
 
 @pytest.mark.parametrize("run", ["demo", "plates"])

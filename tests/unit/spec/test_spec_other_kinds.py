@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from check_spec import arguments, main
+from detectnet.errors import UserError
 from detectnet.spec import OtherKindError, load
 
 NVINFER = "[property]\ngpu-id=0\nonnx-file=model.onnx\n[class-attrs-all]\npre-cluster-threshold=0.2\n"
@@ -24,10 +25,26 @@ CACHE = "TRT-8001-EntropyCalibration2\ninput_1: 3c010a14\nconv1/convolution: 3d8
 COCO = json.dumps({"images": [], "annotations": [], "categories": []})
 SEQUENCES = json.dumps({"0001": ["000000", "000001"], "0002": ["000002"]})
 
+UNET = "random_seed: 42\nmodel_config { model_input_width: 320 }\ntraining_config { epochs: 50 }\n"
+TASKS = 'model_config { arch: "resnet" }\ntraining_config { }\ndataset_config { train_csv_path: "/t.csv" }\n'
+EFFICIENT = 'training_config { num_epochs: 3 }\ndataset_config { training_file_pattern: "/t/*" }\n'
+CAFFE = 'name: "net"\nlayer {\n  name: "conv1"\n  type: "Convolution"\n}\n'
+SERVER = 'name: "net"\nplatform: "tensorrt_plan"\ninput [ { name: "input_1" dims: [3, 384, 1248] } ]\n'
+NVINFER_YAML = "property:\n  gpu-id: 0\n  net-scale-factor: 0.0039\n"
+APP_YAML = "application:\n  enable-perf-measurement: 1\nstreammux:\n  batch-size: 1\n"
+
 TEXTS = [
     ("config_infer_primary.txt", NVINFER, "an nvinfer configuration"),
     ("nvinfer_config.txt", PART, "an nvinfer configuration without its [property] section"),
     ("deepstream_app.txt", APP, "a deepstream-app configuration"),
+    ("config_infer.yml", NVINFER_YAML, "an nvinfer configuration in YAML"),
+    ("deepstream_app.yml", APP_YAML, "a deepstream-app configuration in YAML"),
+    ("yolo.txt", "0 0.5 0.5 0.1 0.2\n2 0.25 0.5 0.1 0.1\n", "a YOLO label file"),
+    ("unet.txt", UNET, "another network (UNet)"),
+    ("tasks.txt", TASKS, "another network (multi-task classification)"),
+    ("efficientdet.txt", EFFICIENT, "another network (EfficientDet)"),
+    ("caffe.prototxt", CAFFE, "a text file of another kind"),
+    ("config.pbtxt", SERVER, "a text file of another kind"),
     ("other.ini", "[paths]\na=1\n", "an INI file"),
     ("settings.conf", "max-rate=1\nmin-rate=0\n", "a list of settings"),
     ("labels.txt", "plate\ncar\n", "a list of labels"),
@@ -63,6 +80,7 @@ BINARIES = [
     ("model.etlt", (7).to_bytes(4, "little") + b"input_1\xff\x00\x80", "an .etlt file"),
     ("model.engine", b"ftrt\x00\x01\xff", "a TensorRT engine"),
     ("utf16.cfg", "random_seed: 1".encode("utf-16"), "a text in UTF-16"),
+    ("latin1.cfg", "random_seed: 42  # für".encode("latin-1"), "a text that is not UTF-8"),
     ("model.tlt", b"\x93\x01\xff\x00a", "a binary file"),
 ]
 
@@ -76,6 +94,17 @@ def test_other_files_are_named_as_what_they_are(tmp_path, caplog, name, content,
     assert words in caught.value.kind
     assert main(arguments().parse_args([str(path)])) == 2
     assert words in caplog.text and str(path) in caplog.text
+
+
+def test_folder_is_named(tmp_path):
+    with pytest.raises(OtherKindError, match="this is a folder"):
+        load(tmp_path)
+
+
+def test_path_below_a_file_is_an_error_of_the_user(tmp_path):
+    (tmp_path / "spec.cfg").touch()
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path / "spec.cfg" / "more.cfg")
 
 
 @pytest.mark.parametrize(

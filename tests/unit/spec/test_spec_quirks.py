@@ -99,13 +99,8 @@ def test_fields_that_other_versions_leave_out(experiment, dataset):
         "  checkpoint_interval: 10\n",
     ):
         spec = parse(experiment.replace(missing, ""))
-    assert spec.training_config.checkpoint_interval == 10
-    assert (
-        parse(
-            experiment.replace("channel: 3", "channel: 0")
-        ).augmentation_config.preprocessing.output_image_channel
-        == 3
-    )
+        assert spec.training_config.checkpoint_interval == 10
+        assert spec.augmentation_config.preprocessing.output_image_channel == 3
     kitti = parse(
         dataset.replace("  num_partitions: 2\n", "").replace('  image_extension: ".png"\n', "")
     ).kitti_config

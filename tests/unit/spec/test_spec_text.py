@@ -143,9 +143,7 @@ def messages(draw, kind: MessageType, depth: int = 5) -> Message:
     return Message(kind, "<made>", _values={row.name: draw(values(row, depth)) for row in chosen})
 
 
-SLOW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 @SLOW
