@@ -6,6 +6,7 @@ file, and its fold 0 is validation always. Here a conversion spec says everythin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,7 @@ from detectnet.data import shards
 from detectnet.data.own_folders import Found, Seen, coco_pictures, kitti_pictures, look, sequences, some
 from detectnet.data.samples import Picture, modified
 from detectnet.data.shards import Shard
+from detectnet.data.shares import prefix_length
 from detectnet.data.split import group_names, grouped_validation
 from detectnet.data.workers import every
 from detectnet.errors import UserError
@@ -28,6 +30,8 @@ from detectnet.spec import mode_of
 
 if TYPE_CHECKING:
     from detectnet.spec import Message
+
+_GROUPED = "without partition_mode they stay together"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def convert_dataset(
 
     Args:
         spec: a dataset spec; relative folders are looked for below ``DATA_BASE_PATH`` first.
-        output: path of the files up to ``-fold-``.
+        output: path of the files up to ``-fold-``; ending in a slash, a folder whose files begin with
+            ``-fold-``, as in TAO.
         validation_fold: number of the fold that ``sample_modifier_config`` leaves alone.
         workers: processes, None for every core.
         embed: put the bytes of the picture files into the records, so that training needs no picture folder;
@@ -87,19 +92,21 @@ def convert_dataset(
         UserError: folders, pictures or labels are missing or damaged (all of them are listed), there is no
             file of sequences, or ``sample_modifier_config`` has no validation fold.
     """
-    output = Path(output)
+    start, name = os.path.split(output)
+    folder = Path(start)
     dataset, folds = _coco(spec, workers) if spec.has("coco_config") else _kitti(spec, workers)
-    _warn(dataset, folds)
-    planned = _planned(spec, dataset, folds, output, validation_fold)
+    together = "put them into one annotation file" if spec.has("coco_config") else _GROUPED
+    _warn(dataset, folds, together)
+    planned = _planned(spec, dataset, folds, folder / f"{name}-fold-", validation_fold)
     shards.write(planned, workers, embed=embed)
-    shards.remove_others(planned, output.parent, output.name)
+    shards.remove_others(planned, folder, name)
     made, counted = shards.described(planned, workers)
     thin = shards.rejected(planned, workers)
-    write_json(output.with_name(f"{output.name}_warning.json"), thin)
+    write_json(folder / f"{name}_warning.json", thin)
     spaceless = spec.has("coco_config")
     names = {name for one in dataset.seen for name in one.classes}
     class_map = {name: (name.replace(" ", "") if spaceless else name).lower() for name in names}
-    shards.say(output.name, made, counted, class_map, len(thin))
+    shards.say(name or str(folder), made, counted, class_map, len(thin))
     return made
 
 
@@ -121,9 +128,18 @@ def _kitti(spec: Message, workers: int | None) -> tuple[_Dataset, list[list[int]
     if mode == "sequence":
         return dataset, _dealt(videos, stems, config.num_partitions)
     if mode == "random":
-        validation = np.arange(len(found)) < int(config.val_split / 100.0 * len(found))
+        validation = np.arange(len(found)) < prefix_length(config.val_split, len(found))
     else:
         validation = grouped_validation(dataset.table(), config.val_split)
+    if 0 < config.val_split < 1:
+        log.warning(
+            "%s: val_split is in percent: %g is %g %%, %d of %d pictures",
+            config.where("val_split"),
+            config.val_split,
+            config.val_split,
+            int(validation.sum()),
+            len(found),
+        )
     return dataset, [np.flatnonzero(validation).tolist(), np.flatnonzero(~validation).tolist()]
 
 
@@ -174,8 +190,11 @@ def _seen(found: list[Found], workers: int | None, videos: list[str]) -> _Datase
     return _Dataset(found, seen, videos)
 
 
-def _warn(dataset: _Dataset, folds: list[list[int]]) -> None:
-    """Warn of pictures whose pixels are shown turned, and of look-alikes in several folds."""
+def _warn(dataset: _Dataset, folds: list[list[int]], together: str) -> None:
+    """Warn of pictures whose pixels are shown turned, and of look-alikes in several folds.
+
+    ``together`` says how those come into one fold.
+    """
     turned = [one.frame_id for one, seen in zip(dataset.found, dataset.seen, strict=True) if seen.turned]
     if turned:
         log.warning(
@@ -192,15 +211,16 @@ def _warn(dataset: _Dataset, folds: list[list[int]]) -> None:
     if torn.any():
         log.warning(
             "this split leaks: %d of %d pictures have a near-duplicate or a frame of their sequence in "
-            "another fold (%d groups); without partition_mode they stay together",
+            "another fold (%d groups); %s",
             int(torn.sum()),
             len(table),
             table["name"][torn].nunique(),
+            together,
         )
 
 
 def _planned(
-    spec: Message, dataset: _Dataset, folds: list[list[int]], output: Path, validation_fold: int | None
+    spec: Message, dataset: _Dataset, folds: list[list[int]], start: Path, validation_fold: int | None
 ) -> list[Shard]:
     pictures = [_picture(found, seen) for found, seen in zip(dataset.found, dataset.seen, strict=True)]
     counts = _shard_counts(spec, len(folds))
@@ -221,7 +241,7 @@ def _planned(
         for shard in shards.cut(
             fold,
             count,
-            output.with_name(f"{output.name}-fold-{index:03d}-of-{len(folds):03d}"),
+            start.with_name(f"{start.name}{index:03d}-of-{len(folds):03d}"),
             f"fold {index}",
         )
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 from detectnet.logs import log
@@ -33,6 +34,17 @@ def located(text: str) -> Path:
     return existing
 
 
+def weight_places(text: str) -> list[Path]:
+    """As `places` for a model file: the working directory first, as in TAO, and then, other than there, the
+    data folder."""
+    return places(text)[::-1]
+
+
 def say_working_directory(text: str) -> None:
-    """Say that a relative path was found below the working directory, where TAO does not look."""
-    log.info("%s: taken from the working directory, because %s has none", text, places(text)[0].parent)
+    """Say once that a relative path was found below the working directory, where TAO does not look."""
+    _say(text, places(text)[0], Path.cwd())
+
+
+@cache
+def _say(text: str, looked: Path, working: Path) -> None:
+    log.info("%s: taken from the working directory %s, because there is no %s", text, working, looked)

@@ -108,7 +108,8 @@ def kitti_pictures(config: Message) -> list[Found]:
 
 def _kitti_picture(config: Message, images: Path, labels: Path, stem: str, extension: str) -> Found:
     label = labels / f"{stem}.txt"
-    return Found(f"{config.image_dir_name}/{stem}", images / f"{stem}{extension}", label, str(label))
+    frame_id = (Path(config.image_dir_name) / stem).as_posix()
+    return Found(frame_id, images / f"{stem}{extension}", label, str(label))
 
 
 def sequences(config: Message) -> dict[str, list[str]]:

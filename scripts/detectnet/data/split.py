@@ -22,7 +22,7 @@ from detectnet.data.folds import (
     read_split,
 )
 from detectnet.data.resizing import read_mirrored
-from detectnet.data.shares import deal
+from detectnet.data.shares import deal, prefix_length
 from detectnet.errors import UserError, did_you_mean
 from detectnet.files import PathLike, write_csv
 from detectnet.logs import log
@@ -315,8 +315,8 @@ def _by_source(
 
 
 def _prefix(rows: pd.DataFrame, percent: float) -> np.ndarray:
-    """NVIDIA's ``random``: the first ``int(percent / 100 * N)`` of the sorted names."""
-    return np.arange(len(rows)) < int(percent / 100.0 * len(rows))
+    """NVIDIA's ``random``: the first of the sorted names."""
+    return np.arange(len(rows)) < prefix_length(percent, len(rows))
 
 
 def _dealt(rows: pd.DataFrame, _percent: float) -> np.ndarray:

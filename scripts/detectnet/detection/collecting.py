@@ -41,8 +41,12 @@ class PictureResult:
     bbox: np.ndarray
 
 
-def collect(predictions: Iterable[PictureResult], contract: Contract) -> list[Picture]:
+def collect(
+    predictions: Iterable[PictureResult], contract: Contract, modes: Sequence[str] = CLUSTERINGS
+) -> list[Picture]:
     """Decode and cluster every picture with the contract's settings, sorted by source and frame.
+
+    ``modes`` are the clusterings that are made, ``HEADLINE_CLUSTERING`` among them.
 
     The thresholds of confidence are not applied: average precision and the best F1 look at all of them, and
     a deployed threshold would hide what lies below it. Rules that need a cut make it themselves.
@@ -70,7 +74,7 @@ def collect(predictions: Iterable[PictureResult], contract: Contract) -> list[Pi
                 name: cluster(*decoded.of_class(index), settings[name], mode)
                 for index, name in enumerate(contract.classes)
             }
-            for mode in CLUSTERINGS
+            for mode in modes
         }
         pictures.append(Picture(one.frame_id, one.source, _truth_by_class(one, contract.classes), found))
     _check_truth(pictures, unknown, contract.classes)

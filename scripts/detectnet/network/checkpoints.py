@@ -114,9 +114,13 @@ class Checkpoints:
             shutil.rmtree(self.folder)
 
     def save(self, arrays: Mapping[str, np.ndarray], state: State) -> None:
-        """Write the checkpoint of ``state.step`` and drop all but the newest two."""
+        """Write the checkpoint of ``state.step``; keep the one before it as well, and no other.
+
+        Later ones were of no use, or the training would have gone on from them.
+        """
         self._write(f"step-{state.step:09d}", arrays, state)
-        for step in self._steps()[:-KEPT]:
+        steps = self._steps()
+        for step in {*steps}.difference([one for one in steps if one <= state.step][-KEPT:]):
             self._path(f"step-{step:09d}").unlink(missing_ok=True)
 
     def save_best(self, arrays: Mapping[str, np.ndarray], state: State) -> None:
@@ -124,15 +128,38 @@ class Checkpoints:
         self._write(BEST, arrays, state)
 
     def restore(self) -> tuple[dict[str, np.ndarray], State] | None:
-        """The newest checkpoint that can be read, or None."""
+        """The newest checkpoint that can be read together with the best weights that it knows of, or None."""
+        best = self._best_epoch()
         for step in reversed(self._steps()):
-            if found := self._read(f"step-{step:09d}"):
+            found = self._read(f"step-{step:09d}")
+            if found and found[1].best_epoch <= best:
                 return found
+            if found:
+                log.warning(
+                    "The best weights, of epoch %d, are lost: the training goes back to before them",
+                    found[1].best_epoch,
+                )
         return None
 
-    def restore_best(self) -> tuple[dict[str, np.ndarray], State] | None:
-        """The best weights, or None."""
-        return self._read(BEST) if self._path(BEST).exists() else None
+    def restore_best(self, state: State) -> tuple[dict[str, np.ndarray], State]:
+        """The best weights of the training in this state, and its state when they were reached.
+
+        Raises:
+            UserError: they are damaged or gone.
+        """
+        found = self._read(BEST)
+        if found is None or found[1].best_epoch < state.best_epoch:
+            raise UserError(
+                f"the best weights, of epoch {state.best_epoch}, are damaged or gone",
+                where=self._path(BEST),
+                remedy="Start again: the training goes back to before they were reached.",
+            )
+        return found
+
+    def _best_epoch(self) -> int:
+        """Of the best weights there are, 0 for none."""
+        found = self._read(BEST) if self._path(BEST).exists() else None
+        return found[1].best_epoch if found else 0
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
@@ -154,7 +181,7 @@ class Checkpoints:
             with np.load(path) as stored:
                 arrays = {key: stored[key] for key in stored.files}
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            log.warning("%s cannot be read (%s); the one before it is taken", path, error)
+            log.warning("%s cannot be read (%s)", path, error)
             return None
         values = json.loads(arrays.pop(_STATE).tobytes())
         return arrays, State(**{**values, "patience": Patience(**values["patience"])})

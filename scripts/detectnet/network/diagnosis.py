@@ -39,6 +39,7 @@ class Evidence:
 
     Attributes:
         settings: of its clustering.
+        objects: ground truth on the pictures.
         greatest: coverage of any cell, 0..1.
         on_objects, elsewhere: mean coverage of the cells in the middle of objects, and of all other cells.
         candidates: cells above the threshold.
@@ -50,6 +51,7 @@ class Evidence:
     """
 
     settings: ClusterSettings
+    objects: int
     greatest: float
     on_objects: float
     elsewhere: float
@@ -68,9 +70,10 @@ def evidence_of(results: Sequence[PictureResult], index: int, contract: Contract
     of_any_height = dataclasses.replace(settings, minimum_bounding_box_height=0)
     of_any_sum = dataclasses.replace(of_any_height, dbscan_min_coverage=_ANY_SUM)
     on, off, sums, heights, overlaps = [], [], [], [], []
-    candidates = clusters = detections = 0
+    objects = candidates = clusters = detections = 0
     for one in results:
         truth = one.truth_boxes[[known.lower() == name.lower() for known in one.truth_classes]]
+        objects += len(truth)
         middle = _middles(truth, one.cov[index].shape, contract)
         on.append(one.cov[index][middle])
         off.append(one.cov[index][~middle])
@@ -89,6 +92,7 @@ def evidence_of(results: Sequence[PictureResult], index: int, contract: Contract
     on, off, sums, heights, overlaps = map(np.concatenate, (on, off, sums, heights, overlaps))
     return Evidence(
         settings=settings,
+        objects=objects,
         greatest=float(max(on.max(initial=0), off.max(initial=0))),
         on_objects=float(on.mean()) if len(on) else 0.0,
         elsewhere=float(off.mean()) if len(off) else 0.0,
@@ -113,7 +117,7 @@ def _middles(boxes: np.ndarray, grid: tuple[int, int], contract: Contract) -> np
 def likely_causes(
     results: Sequence[PictureResult], contract: Contract, progress: Progress, noted: Sequence[str] = ()
 ) -> list[str]:
-    """Sentences, the most likely cause first.
+    """Sentences, the most likely cause first; of a class without ground truth nothing can be said.
 
     Args:
         results: pictures with ground truth and the network's outputs.
@@ -121,11 +125,15 @@ def likely_causes(
         progress: of the training.
         noted: what the preflight warned of.
     """
-    broken = []
+    broken, unknown = [], []
     for index, name in enumerate(contract.classes):
         about = f"'{name}': " if len(contract.classes) > 1 else ""
-        broken.append(about + _broken_step(evidence_of(results, index, contract)))
-    causes = [*broken, *(f"The preflight said: {one}" for one in noted)]
+        found = evidence_of(results, index, contract)
+        if found.objects:
+            broken.append(about + _broken_step(found))
+        else:
+            unknown.append(f"{about}there is no ground truth in the sample of {len(results)} pictures.")
+    causes = [*broken, *unknown, *(f"The preflight said: {one}" for one in noted)]
     if progress.early:
         rising = progress.epoch <= progress.epochs * progress.soft_start
         still = "the learning rate is still rising" if rising else "it has only begun"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import keras
 import tensorflow as tf
@@ -17,9 +17,10 @@ from detectnet.errors import UserError
 from detectnet.files import PathLike
 from detectnet.logs import log
 from detectnet.network.model import load_model, with_heads
+from detectnet.network.plan import plan_of
 from detectnet.network.preflight import Finding, preflight
 from detectnet.network.preflight.finding import ERROR, error
-from detectnet.network.training import records_for
+from detectnet.network.training import initial_file, records_for
 from detectnet.network.versions import versions
 from detectnet.spec import contract_of
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("onnx", "onnxruntime", "tf2onnx", "opencv-python-headless", "tensorrt-rtx-cu12-bindings")
 _GIB = 2**30
+_Made = TypeVar("_Made")
 
 
 def examine(
@@ -55,27 +57,43 @@ def examine(
 def _found(
     experiment: Message, training: Sequence[PathLike], validation: Sequence[PathLike]
 ) -> list[Finding]:
+    initial, refused = _tried(lambda: _initial(experiment))
+
+    def look() -> list[Finding]:
+        files = (training, validation) if training else chosen_files(experiment.dataset_config)
+        records = records_for(experiment, *files)
+        _, refusals = _tried(lambda: plan_of(experiment, *records, initial))
+        return [*refusals, *preflight(experiment, *records, loaded=_loaded(experiment, initial))]
+
+    found, unusable = _tried(look)
+    return [*refused, *unusable, *(found or [])]
+
+
+def _tried(work: Callable[[], _Made]) -> tuple[_Made | None, list[Finding]]:
+    """What ``work`` makes, or what it is refused for."""
     try:
-        if not training:
-            training, validation = chosen_files(experiment.dataset_config)
-        records = records_for(experiment, training, validation)
-        return preflight(experiment, *records, loaded=_loaded(experiment))
+        return work(), []
     except UserError as caught:
-        what = caught.what.rstrip(".")
-        return [error("unusable", what, str(caught.where or "records"), caught.remedy or "Mend it first.")]
+        what, remedy = caught.what.rstrip("."), caught.remedy or "Mend it first."
+        return None, [error("unusable", what, str(caught.where or "records"), remedy)]
 
 
-def _loaded(experiment: Message) -> tuple[keras.Model, str] | None:
-    """The network that training would go on from; in the workflow it is known only when it is there."""
-    config = experiment.model_config
-    path = config.pretrained_model_file
-    if not config.load_graph:
-        return None
-    if not path or not Path(path).is_file():
+def _initial(experiment: Message) -> Path | None:
+    """The file that training would start from; of ``load_graph`` the workflow may have yet to make it."""
+    path = experiment.model_config.pretrained_model_file
+    if experiment.model_config.load_graph and not (path and Path(path).is_file()):
         log.info("The network that load_graph loads is not there yet; its stride and padding are not checked")
         return None
+    return initial_file(experiment)
+
+
+def _loaded(experiment: Message, initial: Path | None) -> tuple[keras.Model, str] | None:
+    """The network that training would go on from."""
+    config = experiment.model_config
+    if not config.load_graph or not initial:
+        return None
     classes = contract_of(experiment).classes
-    return with_heads(load_model(path), config, classes, seed=experiment.random_seed), path
+    return with_heads(load_model(initial), config, classes, seed=experiment.random_seed), str(initial)
 
 
 def _machine() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -37,8 +37,9 @@ class InputSettings:
         resize: stretch pictures of another size; otherwise they are cut, or padded with 0, right and bottom.
         scale: further factors of width and height.
         corner: x and y of the scaled picture, pixels, where the network's part of it begins.
+        cropped: whether the spec asks for that part.
         masks: of the cost.
-        uniform: draw as often from every source, instead of in proportion to its size.
+        uniform: draw as often from every data source, instead of in proportion to its size.
         workers: pictures prepared at the same time.
     """
 
@@ -48,6 +49,7 @@ class InputSettings:
     resize: bool = False
     scale: tuple[float, float] = (1.0, 1.0)
     corner: tuple[int, int] = (0, 0)
+    cropped: bool = False
     masks: MaskSettings = field(default_factory=MaskSettings)
     uniform: bool = False
     workers: int = 2
@@ -67,16 +69,19 @@ class InputSettings:
             resize=picture.enable_auto_resize,
             scale=(picture.scale_width or 1.0, picture.scale_height or 1.0),
             corner=_corner(picture),
+            cropped=any(_crop(picture)),
             masks=MaskSettings.from_spec(experiment),
             uniform=experiment.dataset_config.sampling_mode == "UNIFORM",
             workers=workers,
         )
 
 
+def _crop(picture: Message) -> list[int]:
+    return [getattr(picture, f"crop_{side}") for side in ("left", "top", "right", "bottom")]
+
+
 def _corner(picture: Message) -> tuple[int, int]:
-    left, top, right, bottom = sides = [
-        getattr(picture, f"crop_{side}") for side in ("left", "top", "right", "bottom")
-    ]
+    left, top, right, bottom = sides = _crop(picture)
     wanted = picture.output_image_width, picture.output_image_height
     given = right - left, bottom - top
     if any(sides) and given != wanted:
@@ -144,18 +149,28 @@ def plain_feed(records: Records, settings: InputSettings, *, batch: int) -> Feed
     return _feed(range(len(records)), prepare, settings, batch)
 
 
+def plain_batches(
+    records: Records, settings: InputSettings, *, batch: int
+) -> Iterator[tuple[tf.Tensor, Targets, Sequence[Frame]]]:
+    """The batches of ``plain_feed``, each with its frames."""
+    done = 0
+    for pictures, targets in plain_feed(records, settings, batch=batch):
+        yield pictures, targets, records.frames[done : done + len(pictures)]
+        done += len(pictures)
+
+
 class SampleOrder:
     """Which picture is sample number n of a training.
 
-    An epoch holds as many samples as there are pictures. Every source goes through its own pictures in
+    An epoch holds as many samples as there are pictures. Every data source goes through its own pictures in
     permutations, each used up before the next, and the draws of an epoch are mixed.
     """
 
     def __init__(self, records: Records, seed: int, uniform: bool = False) -> None:
-        sources = np.array([frame.source for frame in records.frames])
-        names = np.unique(sources) if uniform else [None]
-        self._members = [np.flatnonzero((sources == name) | (name is None)) for name in names]
-        self._shares = np.array([len(part) for part in np.array_split(np.arange(len(records)), len(names))])
+        sources = groups_of(records) if uniform else np.zeros(len(records), np.int64)
+        count = sources.max() + 1
+        self._members = [np.flatnonzero(sources == number) for number in range(count)]
+        self._shares = np.array([len(part) for part in np.array_split(np.arange(len(records)), count)])
         self._seed, self._size = seed, len(records)
         self._epoch = lru_cache(maxsize=4)(self._draws)
 
@@ -173,12 +188,16 @@ class SampleOrder:
         return np.random.default_rng((self._seed, 2, epoch)).permutation(np.concatenate(drawn))
 
 
+def groups_of(records: Records) -> np.ndarray:
+    """The data source of every picture, (N,) int64, numbered in the order of the pictures."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(frame.data_source, len(numbers)) for frame in records.frames])
+
+
 def fit_picture(frame: Frame, settings: InputSettings) -> np.ndarray:
     """The picture as network input, uint8 (H, W, C): scaled, then cut or padded with 0 right and bottom."""
     picture = frame.picture(settings.channels)
-    size = tuple(
-        round(extent * factor) for extent, factor in zip(frame.size, _factors(frame, settings), strict=True)
-    )
+    size = tuple(fit_sizes(np.array(frame.size), settings).tolist())
     if size != frame.size:
         picture = cv2.resize(picture, size).reshape(*size[::-1], -1)
     height, width = settings.targets.height, settings.targets.width
@@ -193,22 +212,24 @@ def fit_picture(frame: Frame, settings: InputSettings) -> np.ndarray:
 
 def fit_boxes(frame: Frame, settings: InputSettings) -> np.ndarray:
     """The boxes (N, 4) float32 of the picture as network input, before they are cut to it."""
-    return _fit(frame.boxes, frame, settings)
+    return moved(frame.boxes, np.array(frame.size), settings)
 
 
-def _fit(boxes: np.ndarray, frame: Frame, settings: InputSettings) -> np.ndarray:
-    return boxes * np.float32(_factors(frame, settings) * 2) - np.float32(settings.corner * 2)
+def moved(boxes: np.ndarray, sizes: np.ndarray, settings: InputSettings) -> np.ndarray:
+    """Boxes (N, 4) float32 of pictures of these sizes, (2,) or (N, 2), as ``fit_boxes`` gives them."""
+    factors = np.tile(_factors(sizes, settings), 2).astype(np.float32)
+    return boxes * factors - np.float32(settings.corner * 2)
 
 
-def _factors(frame: Frame, settings: InputSettings) -> tuple[float, float]:
-    """Of width and height."""
-    if not settings.resize:
-        return settings.scale
+def fit_sizes(sizes: np.ndarray, settings: InputSettings) -> np.ndarray:
+    """Width and height, (..., 2) int64, of scaled pictures that had these sizes."""
+    return np.round(sizes * _factors(sizes, settings)).astype(np.int64)
+
+
+def _factors(sizes: np.ndarray, settings: InputSettings) -> np.ndarray:
+    """Of width and height, (..., 2) float64."""
     goal = settings.targets.width, settings.targets.height
-    return tuple(
-        factor * wanted / given
-        for factor, wanted, given in zip(settings.scale, goal, frame.size, strict=True)
-    )
+    return np.multiply(settings.scale, goal) / sizes if settings.resize else np.array(settings.scale)
 
 
 def plain_labels(frame: Frame, settings: InputSettings) -> tuple[np.ndarray, np.ndarray]:
@@ -229,7 +250,7 @@ def _truth(
     labels = _labels(boxes, frame.classes, settings)
     if not settings.masks.active:
         return labels
-    others = augmentation.transform_boxes(_fit(frame.other_boxes, frame, settings), matrix)
+    others = augmentation.transform_boxes(moved(frame.other_boxes, np.array(frame.size), settings), matrix)
     # objects that are too small to be drawn can be masked
     cut, _ = augmentation.clip_boxes(np.concatenate([boxes, others]), settings.augmentation)
     classes = np.concatenate([frame.classes, np.full(len(others), -1)])

@@ -54,7 +54,7 @@ class LossSettings:
         targets = cost.target_classes
         if not targets:
             raise UserError("no target_classes", where=experiment.where("cost_function_config"))
-        weights = np.array([target.class_weight or 1.0 for target in targets], np.float64)
+        weights = np.array([target.class_weight for target in targets], np.float64)
         regularizer = experiment.training_config.regularizer
         return cls(
             classes=tuple(target.name for target in targets),

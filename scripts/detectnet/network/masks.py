@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,7 +63,7 @@ class MaskSettings:
         filters: whose objects are masked; an object needs one of them.
         multiplier: of the cost inside their rectangles.
         preserve: whether cells in which an object of the class is drawn count in full nevertheless.
-        weights: ``tfrecords_path`` and weight of every data source; empty where all weigh 1.
+        weights: ``source_weight`` of every data source; empty where all weigh 1.
     """
 
     grid: tuple[int, int] = (1, 1)
@@ -74,7 +72,7 @@ class MaskSettings:
     filters: tuple[LabelFilter, ...] = ()
     multiplier: float = 0.0
     preserve: bool = False
-    weights: tuple[tuple[str, float], ...] = ()
+    weights: tuple[float, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -89,7 +87,7 @@ class MaskSettings:
             UserError: a filter is empty, or for a class or an objective that there is not.
         """
         contract, given = contract_of(experiment), experiment.loss_mask_label_filter
-        weights = [(one.tfrecords_path, one.source_weight) for one in experiment.dataset_config.data_sources]
+        weights = [one.source_weight for one in experiment.dataset_config.data_sources]
         return cls(
             grid=(contract.height // contract.stride, contract.width // contract.stride),
             stride=contract.stride,
@@ -97,7 +95,7 @@ class MaskSettings:
             filters=tuple(_filter(one, contract.classes) for one in given.objective_label_filter_configs),
             multiplier=given.mask_multiplier,
             preserve=given.preserve_ground_truth,
-            weights=tuple(weights) if any(weight != 1 for _, weight in weights) else (),
+            weights=tuple(weights) if any(weight != 1 for weight in weights) else (),
         )
 
 
@@ -189,22 +187,13 @@ def weights_of(records: Records, settings: MaskSettings) -> np.ndarray:
     """
     if not settings.weights:
         return np.ones(len(records), np.float32)
-    known: dict[tuple[str, PurePath], float] = {}
-    for frame in records.frames:
-        if (frame.source, frame.file) not in known:
-            known[frame.source, frame.file] = _weight(frame, settings)
-    return np.array([known[frame.source, frame.file] for frame in records.frames], np.float32)
+    one_of_each = {frame.data_source: frame for frame in records.frames}
+    known = {source: _weight(frame, settings) for source, frame in one_of_each.items()}
+    return np.array([known[frame.data_source] for frame in records.frames], np.float32)
 
 
 def _weight(frame: Frame, settings: MaskSettings) -> float:
-    """By the path of the picture's shard; where the paths of the spec are not in use, by the shard's name."""
-    by_path = {weight for pattern, weight in settings.weights if frame.file.match(pattern)}
-    by_name = {
-        weight
-        for pattern, weight in settings.weights
-        if fnmatchcase(frame.source, PurePath(pattern).name.partition("-fold-")[0])
-    }
-    found = by_path or by_name
+    found = {settings.weights[index] for index in frame.data_sources}
     if len(found) == 1:
         return found.pop()
     raise UserError(

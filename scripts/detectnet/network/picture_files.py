@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ class PictureFiles:
         self._config = dataset_config
         extension = dataset_config.image_extension.removeprefix(".")
         self._extensions = (extension,) if extension else EXTENSIONS
+        self._folders = lru_cache(maxsize=None)(self._folders_of)  # a shard has thousands of records
 
     def find(self, shard: Path, frame_id: str) -> Path | None:
         """The picture file of a record, None where there is none.
@@ -51,9 +52,12 @@ class PictureFiles:
 
     def candidates(self, shard: Path, frame_id: str) -> list[Path]:
         """The files that are looked for, whether they exist or not."""
-        own = [folder for files, folder in self._sources if shard.resolve() in files]
-        folders = dict.fromkeys(own or [folder for _, folder in self._sources])
+        folders = self._folders(shard)
         return [folder / f"{frame_id}.{extension}" for folder in folders for extension in self._extensions]
+
+    def _folders_of(self, shard: Path) -> tuple[Path, ...]:
+        own = [folder for files, folder in self._sources if shard.resolve() in files]
+        return tuple(dict.fromkeys(own or [folder for _, folder in self._sources]))
 
     @cached_property
     def _sources(self) -> list[tuple[frozenset[Path], Path]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from detectnet.errors import UserError
 from detectnet.files import sha256
 from detectnet.imports import files_used, package_root
+from detectnet.network.inputs import InputSettings, groups_of
 from detectnet.network.loss import LossSettings
 from detectnet.network.masks import MaskSettings, weights_of
 from detectnet.network.records import Records
@@ -123,11 +124,18 @@ def _identity(
         _code(),
         text_of(experiment, DECISIVE),
         weights_of(training, MaskSettings.from_spec(experiment)).tobytes().hex(),
+        _sampled(experiment, training),
         training.digest,
         validation.digest if validation else "",
         sha256(initial_model) if initial_model else "",
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _sampled(experiment: Message, training: Records) -> str:
+    """Which pictures are drawn together; the paths of the data sources decide it where they count."""
+    uniform = InputSettings.from_spec(experiment).uniform
+    return groups_of(training).tobytes().hex() if uniform else ""
 
 
 def _code() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import numpy as np
 
 from detectnet.detection.collecting import PictureResult
 from detectnet.files import PathLike
-from detectnet.network.inputs import InputSettings, plain_feed, plain_labels
+from detectnet.network.inputs import InputSettings, plain_batches, plain_labels
 from detectnet.network.loss import LossSettings, weighted
 from detectnet.network.model import load_model
 from detectnet.network.picture_files import PictureFiles
@@ -32,7 +33,8 @@ class Predictions:
 
     Attributes:
         contract: of the network.
-        seconds_per_image: mean time in the network, without the first batch; None until two batches ran.
+        seconds_per_image: median of the batches' time in the network, without the first where there are more;
+            None until one ran.
         cost: the validation cost, with the spec's initial weights of the objectives; None until all ran.
     """
 
@@ -44,12 +46,12 @@ class Predictions:
         self._records, self._settings = records, settings
         self._loss = LossSettings.from_spec(experiment)
         self._step = EvaluationStep(model, self._loss)
-        self._seconds, self._pictures = 0.0, 0
+        self._seconds: list[float] = []
 
     @property
     def seconds_per_image(self) -> float | None:
         """See the class."""
-        return self._seconds / self._pictures if self._pictures else None
+        return statistics.median(self._seconds[1:] or self._seconds) if self._seconds else None
 
     def __len__(self) -> int:
         return len(self._records)
@@ -57,15 +59,13 @@ class Predictions:
     def __iter__(self) -> Iterator[PictureResult]:
         done = 0
         costs = np.zeros((len(self.contract.classes), 2))
-        for pictures, targets in plain_feed(self._records, self._settings, batch=BATCH):
+        for pictures, targets, frames in plain_batches(self._records, self._settings, batch=BATCH):
             started = time.perf_counter()
             made = self._step(pictures, targets)
             bbox, cov = made.bbox.numpy(), made.cov.numpy()
             costs += made.costs.numpy() * len(cov)
-            if done:
-                self._seconds += time.perf_counter() - started
-                self._pictures += len(cov)
-            for frame, frame_cov, frame_bbox in zip(self._records.frames[done:], cov, bbox, strict=False):
+            self._seconds.append((time.perf_counter() - started) / len(cov))
+            for frame, frame_cov, frame_bbox in zip(frames, cov, bbox, strict=True):
                 yield picture_result(frame, frame_cov, frame_bbox, self._settings, self.contract.classes)
             done += len(cov)
         cost = weighted(costs / done, np.array(self._loss.initial_weight), self._loss)
@@ -108,18 +108,20 @@ def predict_keras(
 
 
 def records_of(experiment: Message, shards: Sequence[PathLike]) -> Records:
-    """As ``index_of``; says what will not fit the network."""
-    records = index_of(experiment, shards)
+    """As ``index_of``, but there need be no object of a target class; says what will not fit the network."""
+    records = index_of(experiment, shards, needed=False)
     warn_of_losses(records, InputSettings.from_spec(experiment))
     return records
 
 
-def index_of(experiment: Message, shards: Sequence[PathLike]) -> Records:
-    """The index of some shards under the spec's class mapping."""
+def index_of(experiment: Message, shards: Sequence[PathLike], *, needed: bool = True) -> Records:
+    """The index of some shards under the spec's class mapping, see ``index_records``."""
     dataset = experiment.dataset_config
     return index_records(
         shards,
         contract_of(experiment).classes,
         dataset.target_class_mapping,
         picture_files=PictureFiles(dataset),
+        patterns=[one.tfrecords_path for one in dataset.data_sources],
+        needed=needed,
     )

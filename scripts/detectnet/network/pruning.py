@@ -113,7 +113,10 @@ def prune(
     if threshold is None:
         threshold = _search(nodes, groups, norms, criterion, ratio)
     channels = surviving(nodes, _kept(groups, norms, threshold, criterion))
-    return Pruned(sliced(model, nodes, channels), _table(model, channels), threshold)
+    table = _table(model, channels)
+    if ratio is None and table.before.equals(table.after):
+        _warn_of_nothing(norms, threshold)
+    return Pruned(sliced(model, nodes, channels), table, threshold)
 
 
 def prune_stage(
@@ -248,6 +251,19 @@ def _search(
         middle = (low + high) // 2
         low, high = (low, middle) if share(steps[middle]) <= ratio else (middle + 1, high)
     return float(steps[low])
+
+
+def _warn_of_nothing(norms: Norms, threshold: float) -> None:
+    smallest = min((one.min() for one in norms.values()), default=None)
+    if smallest is None:
+        log.warning("nothing is pruned: every layer is excluded")
+        return
+    log.warning(
+        "nothing is pruned: the smallest normalised norm is %.4g, and filters up to %.4g may go; raise the "
+        "threshold (-pth), or lower granularity (-pg) and minimum (-nf)",
+        smallest,
+        threshold,
+    )
 
 
 def _table(model: keras.Model, channels: dict[str, Indices]) -> pd.DataFrame:

@@ -10,8 +10,8 @@ import hashlib
 import json
 import mmap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from detectnet.data.tfrecord import Record, read_records
 from detectnet.errors import UserError, nearest
 from detectnet.files import PathLike, sha256
 from detectnet.logs import log, progress
+from detectnet.network.data_sources import entries_of
 from detectnet.network.picture_files import PictureFiles, missing_pictures
 
 # Boxes and sizes of a record are those of the stored pixels, as TensorFlow decodes them; OpenCV would turn a
@@ -46,6 +47,8 @@ class Frame:
         other_boxes: (M, 4) float32, as ``boxes``: the objects without a target class.
         other_names: class in the records of every one of ``other_boxes``.
         picture_sha256: hex, of the picture's file as it is.
+        shard: the record file.
+        data_sources: indices of the data sources that the shard may belong to; one, where that is clear.
     """
 
     frame_id: str
@@ -60,6 +63,13 @@ class Frame:
     other_boxes: np.ndarray
     other_names: tuple[str, ...]
     picture_sha256: str = ""
+    shard: Path = Path()
+    data_sources: tuple[int, ...] = ()
+
+    @property
+    def data_source(self) -> Hashable:
+        """The same for pictures of a data source; where that is unclear, for shards of a folder and name."""
+        return self.data_sources if len(self.data_sources) == 1 else (self.shard.parent, self.source)
 
     def picture(self, channels: int = 3) -> np.ndarray:
         """The decoded picture, uint8 (height, width, channels), RGB or grey.
@@ -113,6 +123,8 @@ def index_records(
     mapping: Mapping[str, str],
     *,
     picture_files: PictureFiles | None = None,
+    patterns: Sequence[str] = (),
+    needed: bool = True,
 ) -> Records:
     """Read the labels of all shards.
 
@@ -121,29 +133,32 @@ def index_records(
         classes: target classes in the order of the network's channels.
         mapping: class in the records to target class; upper and lower case are the same.
         picture_files: where the pictures of records lie that hold none; None where all hold one.
+        patterns: ``tfrecords_path`` of every data source.
+        needed: False where it is only said that none of the objects maps to a target class.
 
     Raises:
         UserError: a shard is missing or damaged, a record's picture is not found, there is no picture at
-            all, or no object maps to a target class.
+            all, or there are objects, and one is needed, and none maps to a target class.
     """
     frames: list[Frame] = []
     missing: list[tuple[Path, str]] = []
     seen, unmapped, digest = Counter(), Counter(), hashlib.sha256()
     channel = {key.lower(): classes.index(value) for key, value in mapping.items() if value in classes}
     for shard in progress([Path(one) for one in shards], what="reading labels", unit="shards"):
+        entries = entries_of(shard, patterns)
         for record, offset in _with_offsets(shard):
             place = _place(record, shard, offset, picture_files)
             if place is None:
                 missing.append((shard, record.frame_id))
                 continue
-            frame = _frame(record, place, channel)
+            frame = replace(_frame(record, place, channel), shard=shard, data_sources=entries)
             digest.update(_identity(frame, record))
             frames.append(frame)
             seen.update((*frame.names, *frame.other_names))
             unmapped.update(frame.other_names)
     if missing:
         raise missing_pictures(missing, len(frames) + len(missing), picture_files)
-    _check(frames, seen, channel, mapping, classes)
+    _check(frames, seen, channel, mapping, classes, needed)
     if unmapped:
         listed = ", ".join(f"{name} ({count})" for name, count in sorted(unmapped.items()))
         log.info("Objects without a target class are background: %s", listed)
@@ -178,6 +193,7 @@ def _check(
     channel: Mapping[str, int],
     mapping: Mapping[str, str],
     classes: Sequence[str],
+    needed: bool,
 ) -> None:
     if not frames:
         raise UserError("the records hold no picture", remedy="Look at the split and at what was dropped.")
@@ -185,13 +201,16 @@ def _check(
         close = {name: nearest(name, channel) for name in seen}
         pairs = [f"{key} -> {value}" for key, value in mapping.items()]
         hints = [f"'{name}' is near '{key}'" for name, key in close.items() if key]
-        raise UserError(
+        unusable = UserError(
             f"no object maps to a target class: the records hold {', '.join(sorted(seen))}; "
             f"the mapping has {', '.join(pairs) or 'no entry'}; "
             f"the target classes are {', '.join(classes)}",
             where="dataset_config.target_class_mapping",
             remedy=f"Add the records' names as keys. {'; '.join(hints)}".strip(),
         )
+        if needed:
+            raise unusable
+        log.warning("%s", unusable)
 
 
 def _place(

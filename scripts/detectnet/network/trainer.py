@@ -86,10 +86,16 @@ class Trainer:
             log.info("Going on after step %d of %d", self.state.step, self._plan.total_steps)
 
     def restore_best(self) -> None:
-        """Give the model its best weights, if it was ever validated with ground truth."""
-        found = self._checkpoints.restore_best()
-        if found:
-            self._assign(found[0], self._weights())
+        """Give the model its best weights, if it was ever validated with ground truth.
+
+        Raises:
+            UserError: they cannot be read any more.
+        """
+        if self.state.best_epoch:
+            arrays, best = self._checkpoints.restore_best(self.state)
+            self._assign(arrays, self._weights())
+            # another epoch's only where a training that was cut off did not come out the same again
+            self.state.best_epoch, self.state.best_score = best.best_epoch, best.best_score
 
     def run(self, status: Status, events: Events) -> None:
         """Train to the end.
@@ -185,6 +191,8 @@ class Trainer:
             return None
         score = self._validator.run(np.array(self.state.objective_weights), epoch)
         self._judge(epoch, score.loss)
+        if self._done():
+            self._validator.explain()
         if score.map is not None:
             reached = [score.map, -score.loss]
             if self.state.best_score is None or reached > self.state.best_score:

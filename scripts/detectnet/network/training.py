@@ -16,6 +16,7 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
+from detectnet.data.data_root import weight_places
 from detectnet.errors import UserError
 from detectnet.files import PathLike, read_json, sha256, write_csv, write_json, write_text
 from detectnet.logs import log
@@ -74,7 +75,7 @@ def train(
     with only_trainer(out / "checkpoints"):
         status = Status(out)
         try:
-            initial = _initial(experiment, initial_model)
+            initial = initial_file(experiment, initial_model)
             _train(experiment, training, validation, out, initial, threads, resume, status)
         except (SystemExit, KeyboardInterrupt) as error:
             status.write("STOPPED", f"stopped by {_stopper(error)}; the same command goes on")
@@ -147,23 +148,39 @@ def use_threads(count: int) -> None:
         log.debug("TensorFlow has started; its number of threads stays")
 
 
-def _initial(experiment: Message, given: PathLike | None) -> Path | None:
-    path = given or experiment.model_config.pretrained_model_file
-    if experiment.model_config.load_graph and not path:
+def initial_file(experiment: Message, given: PathLike | None = None) -> Path | None:
+    """The model that a training starts from: the given one, or that of the spec; None for random weights.
+
+    Raises:
+        UserError: there is none though the spec needs one, or it does not exist.
+    """
+    config = experiment.model_config
+    path = given or config.pretrained_model_file
+    if config.load_graph and not path:
         raise UserError(
             "load_graph is set, but there is no model to load",
-            where=experiment.model_config.where("load_graph"),
+            where=config.where("load_graph"),
             remedy="Name one as pretrained_model_file, or on the command line.",
         )
-    if experiment.model_config.freeze_blocks and not path:
+    if config.freeze_blocks and not path:
         raise UserError(
             "blocks are frozen at random weights",
-            where=experiment.model_config.where("freeze_blocks"),
+            where=config.where("freeze_blocks"),
             remedy="Give an initial model too (pretrained_model_file), or remove freeze_blocks.",
         )
-    if path and not Path(path).is_file():
-        raise UserError("the initial model does not exist", where=path)
-    return Path(path) if path else None
+    if not path:
+        return None
+    tried = [Path(given)] if given else weight_places(path)
+    found = next(filter(Path.is_file, tried), None)
+    if found is None:
+        raise UserError(
+            f"the initial model does not exist (looked for: {', '.join(map(str, tried))})",
+            where=None if given else config.where("pretrained_model_file"),
+            remedy="load_graph takes a pruned network, which prune_detector.py and tlt-prune write."
+            if config.load_graph
+            else "fetch_pretrained.py fetches NVIDIA's; without this field training starts at random.",
+        )
+    return found
 
 
 def records_for(
@@ -182,7 +199,7 @@ def records_for(
             remedy="Validate on another fold (val_split, validation_fold), or name no validation records.",
         )
     records = index_of(experiment, training)
-    held_out = index_of(experiment, filled) if filled else None
+    held_out = index_of(experiment, filled, needed=False) if filled else None
     log.info(
         "%d pictures with %d objects to train on, %d pictures with %d objects to validate on",
         len(records),
@@ -242,6 +259,7 @@ def _write_provenance(
     threads: int,
 ) -> None:
     state, clock = trainer.state, trainer.clock
+    epoch = state.best_epoch or state.step // plan.steps_per_epoch
     write_json(
         out / "provenance.json",
         {
@@ -257,7 +275,7 @@ def _write_provenance(
             "model_sha256": sha256(out / "model.keras"),
             "weights": {
                 "chosen": "best validation mAP" if state.best_epoch else "last",
-                "epoch": state.best_epoch or plan.epochs,
+                "epoch": epoch,
                 "mAP": state.best_score[0] if state.best_score else None,
             },
             "steps": state.step,
@@ -271,7 +289,7 @@ def _write_provenance(
             "finished": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds"),
         },
     )
-    log.info("Written %s: %s", out / "model.keras", "best epoch " + str(state.best_epoch or plan.epochs))
+    log.info("Written %s: the weights of epoch %d", out / "model.keras", epoch)
 
 
 def _summary(records: Records) -> dict[str, Any]:

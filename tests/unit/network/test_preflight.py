@@ -13,6 +13,7 @@ from keras import layers
 from detectnet import spec
 from detectnet.errors import UserError
 from detectnet.network.inputs import InputSettings, fit_boxes
+from detectnet.network.loss import LossSettings, weighted
 from detectnet.network.predict import index_of
 from detectnet.network.preflight import Finding, preflight, settle
 from detectnet.network.preflight.graph import graph_findings
@@ -463,6 +464,17 @@ def test_a_class_weight_of_nearly_nothing(tmp_path):
     text = experiment.to_text().replace("class_weight: 1", "class_weight: 1e-06", 1)
     found = find(tmp_path, spec.parse(text, "experiment"), [[PLATE, (5, 50, 50, 90, "van")]], [[PLATE]])
     assert_finding(found, "dead-class", "warning", "'plate' has class_weight 1e-06")
+
+
+def test_a_class_of_weight_0_is_never_learned(tmp_path):
+    text = two_classes(record_files.experiment()).to_text()
+    experiment = spec.parse(text.replace("class_weight: 1\n", "class_weight: 0\n", 1), "experiment")
+    loss = LossSettings.from_spec(experiment)
+    assert (loss.classes, loss.class_weight) == (("plate", "van"), (0, 1))
+    assert float(weighted(np.array([[5.0, 5.0], [1.0, 1.0]]), np.ones((2, 2)), loss)) == 2
+    boxes = [[PLATE, (5, 50, 50, 90, "van")]]
+    found = find(tmp_path, experiment, boxes, boxes)
+    assert_finding(found, "dead-class", "warning", "'plate' has class_weight 0 of 1")
 
 
 # --- a loaded graph --------------------------------------------------------------------------------

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-import record_files
 import tensorflow as tf
 from sklearn.metrics import log_loss
 
-from detectnet import spec
 from detectnet.network.loss import LossSettings, costs, renewed_weights, weighted
 from detectnet.network.targets import Targets
 
@@ -22,17 +20,6 @@ def loss(classes=1, **values):
         "weight_range": (0.0001, 0.9999),
     }
     return LossSettings(**{**given, **values})
-
-
-def test_a_class_of_weight_0_is_never_learned():
-    text = record_files.experiment().to_text()
-    start = text.index("  target_classes {")
-    plate = text[start : text.index("  enable_autoweighting")]
-    van = plate.replace('"plate"', '"van"').replace("class_weight: 1\n", "class_weight: 0\n")
-    found = LossSettings.from_spec(spec.parse(text.replace(plate, plate + van), "experiment"))
-    assert found.class_weight == (1, 0)
-    cost = np.array([[1.0, 1.0], [5.0, 5.0]])
-    assert float(weighted(cost, np.ones((2, 2)), found)) == 2
 
 
 def grid(values):

@@ -18,6 +18,7 @@ from detectnet.network.preflight.labels import (
     mapping_findings,
     slip_findings,
 )
+from detectnet.network.preflight.masks import mask_findings
 from detectnet.network.preflight.reach import reach_findings
 from detectnet.network.preflight.sets import fold_findings, picture_findings
 from detectnet.network.preflight.settings import settings_findings
@@ -66,6 +67,7 @@ def _all(
         yield from picture_findings(records, what)
         if what == "training":
             yield from reach_findings(experiment, labels)
+            yield from mask_findings(experiment, inputs.masks, labels, records)
         if what == "validation" or validation is None:
             yield from filter_findings(experiment, labels)
     yield from settings_findings(experiment, len(training))

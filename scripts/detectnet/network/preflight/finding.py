@@ -44,18 +44,42 @@ def warning(cause: str, what: str, where: str, remedy: str) -> Finding:
     return Finding(WARNING, cause, what, where, remedy)
 
 
-def share(cause: str, count: int, total: int, what: str, where: str, remedy: str) -> list[Finding]:
-    """An error where all are concerned, a warning where some are, nothing otherwise.
+@dataclass(frozen=True)
+class Share:
+    """How many things, of a class or of all, a cause concerns.
 
-    Args:
+    Attributes:
         cause, where, remedy: as in ``Finding``.
         count: how many of ``total`` are concerned.
         what: goes on after ``COUNT of TOTAL``.
     """
-    if not count:
-        return []
-    make = error if count == total else warning
-    return [make(cause, f"{count} of {total} {what}", where, remedy)]
+
+    cause: str
+    count: int
+    total: int
+    what: str
+    where: str
+    remedy: str
+
+
+def of_classes(per_class: Sequence[Share]) -> list[Finding]:
+    """A finding for every class of which some are concerned.
+
+    They are errors where all of every class are, so that nothing is left to learn; else warnings. Classes
+    without any do not count.
+    """
+    known = [one for one in per_class if one.total]
+    make = error if all(one.count == one.total for one in known) else warning
+    return [
+        make(one.cause, f"{one.count} of {one.total} {one.what}", one.where, one.remedy)
+        for one in known
+        if one.count
+    ]
+
+
+def share(cause: str, count: int, total: int, what: str, where: str, remedy: str) -> list[Finding]:
+    """As ``of_classes`` where classes play no part: an error where all are concerned, else a warning."""
+    return of_classes([Share(cause, count, total, what, where, remedy)])
 
 
 def settle(findings: Sequence[Finding]) -> list[Finding]:

@@ -15,8 +15,8 @@ from detectnet.detection.metrics import inside
 from detectnet.errors import nearest
 from detectnet.logs import log
 from detectnet.network import augmentation
-from detectnet.network.inputs import InputSettings
-from detectnet.network.preflight.finding import Finding, error, share, warning
+from detectnet.network.inputs import InputSettings, fit_sizes, moved
+from detectnet.network.preflight.finding import Finding, Share, error, of_classes, share, warning
 from detectnet.network.records import Records
 from detectnet.spec import contract_of
 
@@ -37,6 +37,7 @@ class Labels:
         boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the picture at network size, before any cut.
         cut: (N, 4) the same, cut to the network's frame.
         kept: (N,) bool, large enough after the cut to be trained and evaluated.
+        names: N classes in the records.
         sizes: (F, 2) width and height of what every picture fills, before any cut, from the top left corner.
     """
 
@@ -45,22 +46,20 @@ class Labels:
     boxes: np.ndarray
     cut: np.ndarray
     kept: np.ndarray
+    names: list[str]
     sizes: np.ndarray
 
     @classmethod
     def of(cls, records: Records, inputs: InputSettings) -> Labels:
         """Gather them."""
         frames = records.frames
-        sizes = np.array([one.size for one in frames], np.float32)
+        given = np.array([one.size for one in frames])
         frame = np.repeat(np.arange(len(frames)), [len(one.boxes) for one in frames])
-        factor = np.tile(np.float32(inputs.scale), (len(frames), 1))
-        if inputs.resize:
-            factor *= np.float32([inputs.targets.width, inputs.targets.height]) / sizes
-        corner = np.float32(inputs.corner)
-        boxes = np.concatenate([one.boxes for one in frames]) * np.tile(factor, 2)[frame] - np.tile(corner, 2)
-        sizes = np.round(sizes * factor) - corner
+        boxes = moved(np.concatenate([one.boxes for one in frames]), given[frame], inputs)
         cut, kept = augmentation.clip_boxes(boxes, inputs.augmentation)
-        return cls(frame, np.concatenate([one.classes for one in frames]), boxes, cut, kept, sizes)
+        classes = np.concatenate([one.classes for one in frames])
+        names = [name for one in frames for name in one.names]
+        return cls(frame, classes, boxes, cut, kept, names, fit_sizes(given, inputs) - inputs.corner)
 
     def of_class(self, index: int) -> np.ndarray:
         """The boxes (n, 4) of a class that training and evaluation see."""
@@ -117,7 +116,13 @@ def loss_findings(labels: Labels, inputs: InputSettings, where: str) -> Iterator
     )
     of_all = f"of {len(labels.sizes)} pictures are"
     goal = f"the network's {size.width} x {size.height}"
-    if lost.cut:
+    if lost.cut and inputs.cropped:
+        if lost.outside:
+            text = (
+                f"{lost.outside} of {boxes} boxes lie outside the crop and are neither trained nor evaluated"
+            )
+            yield warning("picture-cut", text, where, "Widen crop_left to crop_bottom if they are meant.")
+    elif lost.cut:
         text = (
             f"{lost.cut} {of_all} larger than {goal} and are cut; {lost.outside} of {boxes} boxes lie "
             "outside what is left and are neither trained nor evaluated"
@@ -146,12 +151,14 @@ def class_findings(experiment: Message, labels: Labels, what: str) -> Iterator[F
     empty = [name for index, name in enumerate(names) if not len(labels.of_class(index))]
     if not empty:
         return
-    make = error if len(empty) == len(names) else warning
+    make = error if len(empty) == len(names) and what == "training" else warning
     listed = ", ".join(f"'{name}'" for name in empty)
     text = (
         f"the {what} records hold {len(labels.sizes)} pictures with {len(labels.boxes)} objects, "
         f"and not one object of {listed} that the network gets to see"
     )
+    if what == "validation":
+        text += ": no mAP, and the last weights are kept" if len(empty) == len(names) else ": no AP for it"
     remedy = "Look at target_class_mapping, at the split, and at what was dropped on the way to the records."
     yield make("class-without-boxes", text, where, remedy)
 
@@ -187,16 +194,17 @@ def filter_findings(experiment: Message, labels: Labels) -> Iterator[Finding]:
     where = evaluation.where("minimum_width_neutral")
     count = int((width(every) < neutral).sum())
     yield from share("neutral-width", count, len(every), text, where, "Lower minimum_width_neutral.")
-    for index, name in enumerate(contract.classes):
-        yield from _class_filters(experiment, name, labels.of_class(index))
+    seen = {name: labels.of_class(index) for index, name in enumerate(contract.classes)}
+    for of_one in (_size_filter, _height_filter):
+        yield from of_classes([of_one(experiment, name, boxes) for name, boxes in seen.items()])
 
 
-def _class_filters(experiment: Message, name: str, boxes: np.ndarray) -> Iterator[Finding]:
-    evaluation, entries = experiment.evaluation_config, experiment.postprocessing_config.target_class_config
+def _size_filter(experiment: Message, name: str, boxes: np.ndarray) -> Share:
+    evaluation = experiment.evaluation_config
     limits = evaluation.evaluation_box_config[name]
     allowed = (limits.minimum_width, limits.maximum_width, limits.minimum_height, limits.maximum_height)
     spoken = "{} to {} wide and {} to {} high".format(*allowed)
-    yield from share(
+    return Share(
         "size-filter",
         int((~inside(boxes, allowed)).sum()),
         len(boxes),
@@ -204,9 +212,12 @@ def _class_filters(experiment: Message, name: str, boxes: np.ndarray) -> Iterato
         evaluation.where(f"evaluation_box_config[{name}]"),
         "Set the limits in pixels of the network's input, not of the original pictures.",
     )
-    config = entries[name].clustering_config
+
+
+def _height_filter(experiment: Message, name: str, boxes: np.ndarray) -> Share:
+    config = experiment.postprocessing_config.target_class_config[name].clustering_config
     least = config.minimum_bounding_box_height
-    yield from share(
+    return Share(
         "height-filter",
         int((height(boxes) <= least).sum()),
         len(boxes),

@@ -14,7 +14,7 @@ from detectnet.contract import Contract
 from detectnet.detection.cluster import ClusterSettings, cluster, settings_of
 from detectnet.detection.collecting import HEADLINE_CLUSTERING
 from detectnet.detection.decode import decode
-from detectnet.network.preflight.finding import Finding, share
+from detectnet.network.preflight.finding import Finding, Share, of_classes
 from detectnet.network.preflight.labels import Labels
 from detectnet.network.targets import TargetSettings, rasterize
 from detectnet.spec import contract_of
@@ -79,18 +79,21 @@ def _fate(cov: np.ndarray, passing: tuple[np.ndarray, np.ndarray], settings: Clu
 def reach_findings(experiment: Message, labels: Labels) -> Iterator[Finding]:
     """Classes whose targets are empty, below the threshold, or too thin for a cluster."""
     contract, targets = contract_of(experiment), TargetSettings.from_spec(experiment)
+    shares = []
     for index, name in enumerate(contract.classes):
         boxes = labels.of_class(index)
         if len(boxes):
-            yield from _of_class(experiment, name, reach_of(boxes, index, contract, targets))
+            shares.append(_of_class(experiment, name, reach_of(boxes, index, contract, targets)))
+    for of_one_cause in zip(*shares, strict=True):
+        yield from of_classes(of_one_cause)
 
 
-def _of_class(experiment: Message, name: str, reach: Reach) -> Iterator[Finding]:
+def _of_class(experiment: Message, name: str, reach: Reach) -> tuple[Share, Share, Share]:
     config = experiment.postprocessing_config.target_class_config[name].clustering_config
     rasterizer = experiment.bbox_rasterizer_config
     sample = f"boxes of '{name}' (a sample, smallest to largest)"
     grow = "Raise bbox_min_radius or cov_radius_x and cov_radius_y of the class."
-    yield from share(
+    dead = Share(
         "dead-class",
         reach.fates[UNCOVERED],
         reach.looked_at,
@@ -98,7 +101,7 @@ def _of_class(experiment: Message, name: str, reach: Reach) -> Iterator[Finding]
         rasterizer.where(f"target_class_config[{name}]"),
         grow,
     )
-    yield from share(
+    faint = Share(
         "coverage-threshold",
         reach.fates[FAINT],
         reach.looked_at,
@@ -108,7 +111,7 @@ def _of_class(experiment: Message, name: str, reach: Reach) -> Iterator[Finding]
         f"Lower coverage_threshold. {grow}",
     )
     core = ClusterSettings.from_dict(config.to_dict()).core_coverage
-    yield from share(
+    lone = Share(
         "no-cluster",
         reach.fates[LONE],
         reach.looked_at,
@@ -118,3 +121,4 @@ def _of_class(experiment: Message, name: str, reach: Reach) -> Iterator[Finding]
         config.where("dbscan_min_coverage" if config.dbscan_min_coverage else "dbscan_min_samples"),
         f"Set dbscan_min_coverage to a part of that sum, or dbscan_eps to 0.1 to 0.5. {grow}",
     )
+    return dead, faint, lone

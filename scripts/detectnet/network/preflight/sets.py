@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from detectnet.errors import UserError
 from detectnet.network.preflight.finding import Finding, error, share, warning
-from detectnet.network.records import Records
+from detectnet.network.records import Frame, Records
 
 SAMPLE = 8
 _SPLIT = "Look at the split: validation_fold, validation_data_source, or the shards on the command line."
@@ -21,9 +22,9 @@ def fold_findings(training: Records, validation: Records | None) -> Iterator[Fin
         yield warning("validation-empty", text, "validation records", _SPLIT)
         return
     trained = {frame.picture_sha256 for frame in training.frames}
-    names = {(frame.source, frame.frame_id) for frame in training.frames}
+    names = {_name(frame) for frame in training.frames}
     again = [frame.picture_sha256 in trained for frame in validation.frames]
-    namesakes = [(frame.source, frame.frame_id) in names for frame in validation.frames]
+    namesakes = [_name(frame) in names for frame in validation.frames]
     count = sum(again)
     if count == len(validation):
         text = f"all {count} validation pictures are trained on as well, so their mAP says nothing"
@@ -36,6 +37,11 @@ def fold_findings(training: Records, validation: Records | None) -> Iterator[Fin
         text = f"{same} of {len(validation)} validation pictures have names, not bytes, of training pictures"
         remedy = f"If they are copies: {_SPLIT[0].lower()}{_SPLIT[1:]}"
         yield warning("validation-namesakes", text, "validation records", remedy)
+
+
+def _name(frame: Frame) -> tuple[Path, str, str]:
+    """Data sets that all count their pictures from 0 have records in different folders, or of other names."""
+    return frame.shard.parent, frame.source, frame.frame_id
 
 
 def picture_findings(records: Records, what: str) -> list[Finding]:

@@ -45,9 +45,7 @@ def _rates(training: Message, pictures: int) -> Iterator[Finding]:
     usual = "Usual values are 5e-6 to 5e-4."
     cold = not (schedule.soft_start_epochs if early else schedule.soft_start)
     steps = training.num_epochs * math.ceil(pictures / training.batch_size_per_gpu)
-    if high <= 0:
-        yield error("learning-rate", f"max_learning_rate is {high:g}: nothing is learned", where, usual)
-    elif high > HIGHEST_RATE:
+    if high > HIGHEST_RATE:
         yield warning("learning-rate", f"max_learning_rate {high:g} makes training diverge", where, usual)
     elif cold and high > HIGHEST_COLD_RATE:
         text = f"training starts at max_learning_rate {high:g} without a soft start"
@@ -78,7 +76,7 @@ def _cost(cost: Message) -> Iterator[Finding]:
             )
             where = target.where("coverage_foreground_weight")
             yield warning("dead-class", text, where, "Usual is 0.05.")
-        yield from _objectives(cost, target)
+    yield from _objectives(cost)
     least, most = cost.min_objective_weight, cost.max_objective_weight
     if cost.enable_autoweighting and least >= most:
         text = f"autoweighting keeps weights between {least:g} and {most:g}: all objectives weigh {most:g}"
@@ -87,12 +85,16 @@ def _cost(cost: Message) -> Iterator[Finding]:
         yield make("dead-objective", text, cost.where("max_objective_weight"), remedy)
 
 
-def _objectives(cost: Message, target: Message) -> Iterator[Finding]:
-    """Objectives whose weight is 0, at the start or from the second epoch on."""
+def _objectives(cost: Message) -> Iterator[Finding]:
+    """Objectives of weight 0, at the start or from the second epoch on; an error if every class has one."""
     field = "weight_target" if cost.enable_autoweighting else "initial_weight"
-    for objective in target.objectives:
-        if getattr(objective, field) <= 0:
-            kept = cost.min_objective_weight if cost.enable_autoweighting else 0.0
-            text = f"the objective '{objective.name}' of '{target.name}' has {field} 0: it weighs {kept:g}"
-            make = warning if kept else error
+    kept = cost.min_objective_weight if cost.enable_autoweighting else 0.0
+    silent = {
+        target.name: [one for one in target.objectives if getattr(one, field) <= 0]
+        for target in cost.target_classes
+    }
+    make = error if all(silent.values()) and not kept else warning
+    for name, objectives in silent.items():
+        for objective in objectives:
+            text = f"the objective '{objective.name}' of '{name}' has {field} 0: it weighs {kept:g}"
             yield make("dead-objective", text, objective.where(field), "Usual are 1 for cov, 10 for bbox.")
