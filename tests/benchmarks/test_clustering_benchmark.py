@@ -16,6 +16,8 @@ from detectnet.detection.cluster import (
     detect_deepstream,
 )
 
+pytestmark = pytest.mark.slow
+
 CLUSTERING = {
     "coverage_threshold": 0.005,
     "minimum_bounding_box_height": 4,

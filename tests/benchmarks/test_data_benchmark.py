@@ -22,6 +22,8 @@ from detectnet.data.resizing import letterbox_source
 from detectnet.data.tfrecord import example, read_records, write_shard
 from detectnet.sources.convert import convert
 
+pytestmark = pytest.mark.slow
+
 PICTURES, RECORDS = 40, 1000
 PLATE = kitti.Label("plate", box=(100.0, 100.0, 220.0, 140.0))
 

@@ -22,6 +22,8 @@ from detectnet.network.plan import plan_of
 from detectnet.network.predict import records_of
 from detectnet.network.step import TrainingStep, adam
 
+pytestmark = pytest.mark.slow
+
 SPEC = Path(__file__).resolve().parents[2] / "config" / "specs" / "plates" / "experiment_config.cfg"
 SCRIPTS = SPEC.parents[3] / "scripts"
 SIZE, PICTURES, BATCH = 640, 24, 8
@@ -60,7 +62,6 @@ def test_input_pipeline_alone(benchmark, records, experiment):
     benchmark.extra_info["pictures_per_second"] = round(12 * BATCH / benchmark.stats.stats.min, 1)
 
 
-@pytest.mark.slow
 def test_training_step_of_the_full_width_network(benchmark, records, experiment):
     plan = plan_of(experiment, records, None, None)
     model = build_model(experiment.model_config, ["plate"], SIZE, SIZE, policy=plan.policy)

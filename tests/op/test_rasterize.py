@@ -203,6 +203,7 @@ def scenes(draw):
     return boxes, classes, config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drawn", [eager, in_tf_data], ids=["eager", "tf.data"])
 @settings(max_examples=40, derandomize=True)
 @given(case=scenes())

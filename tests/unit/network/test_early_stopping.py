@@ -45,6 +45,7 @@ def experiment():
     return record_files.experiment(epochs="9", schedule=SCHEDULE, training="checkpoint_seconds: 1e-6")
 
 
+@pytest.mark.slow
 def test_training_anneals_when_patience_runs_out_and_stops_when_it_does_again(shards, tmp_path, judged):
     train(experiment(), [shards[0]], [shards[1]], tmp_path / "out")
     history = pd.read_csv(tmp_path / "out" / "history.csv")
@@ -86,6 +87,7 @@ def test_a_resumed_training_anneals_and_stops_at_the_same_steps(shards, tmp_path
         assert np.array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [[], ["dontcare"]])
 def test_a_validation_without_objects_keeps_the_last_weights(shards, tmp_path, names):
     """Negatives only: costs are validated, a mAP there is not, and the last epoch is not the last planned."""
@@ -104,6 +106,7 @@ def test_a_validation_without_objects_keeps_the_last_weights(shards, tmp_path, n
     assert "plate" in tao_table(metrics, "SAMPLE")
 
 
+@pytest.mark.slow
 def test_a_map_of_zero_is_explained_where_the_training_ends_before_its_last_epoch(
     shards, tmp_path, monkeypatch, caplog
 ):

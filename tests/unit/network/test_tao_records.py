@@ -128,6 +128,7 @@ def test_objects_without_a_target_class_are_kept_for_masks(tmp_path):
     assert frame.other_boxes.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_two_steps_are_trained_on_them(two_sources, tmp_path):
     made = experiment([(f"{path}*", folder) for path, folder in two_sources], ".png")
     held_out = convert(tmp_path / "more" / "kitti-fold-000-of-002", count=1)

@@ -91,6 +91,7 @@ def test_both_model_files_hold_the_same_weights(whole):
     assert np.array_equal(stored["block_4a_conv_2"]["kernel"], layer.kernel.numpy())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_training(whole, shards, tmp_path):
     train(record_files.experiment(), [shards[0]], [shards[1]], tmp_path)
     assert_same_result(whole, tmp_path)
@@ -103,6 +104,7 @@ def test_a_finished_training_is_not_done_again(whole, shards, monkeypatch):
     assert (whole / "model.keras").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 7, 10])
 def test_a_crash_and_a_second_start_equal_an_undisturbed_training(whole, shards, tmp_path, monkeypatch, step):
     def crash():
@@ -119,6 +121,7 @@ def test_a_crash_and_a_second_start_equal_an_undisturbed_training(whole, shards,
     assert_same_result(whole, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("best", "start"), [(1, 0), (2, 5)])
 def test_lost_best_weights_are_trained_again(shards, tmp_path, monkeypatch, best, start):
     """Cut off after epoch 2 of 3, steps 5 and 10: both checkpoints need epoch 1's weights, one epoch 2's."""
@@ -151,6 +154,7 @@ def test_lost_best_weights_are_trained_again(shards, tmp_path, monkeypatch, best
     assert made["weights"] == {"chosen": "best validation mAP", "epoch": best, "mAP": 0.9}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_stops_and_the_next_start_goes_on(whole, shards, tmp_path, monkeypatch, number):
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
@@ -177,6 +181,7 @@ def test_a_signal_saves_and_stops_and_the_next_start_goes_on(whole, shards, tmp_
     assert not (tmp_path / "running.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_a_fresh_start_that_is_stopped_does_not_go_on_from_the_old_checkpoints(
     shards, tmp_path, monkeypatch, caplog
 ):
@@ -235,6 +240,7 @@ def test_only_code_that_trains_decides_whether_to_go_on(monkeypatch, tmp_path):
         before = after
 
 
+@pytest.mark.slow
 def test_a_changed_spec_does_not_go_on_from_old_checkpoints(whole, shards, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         crash_at(patch, 6, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -243,6 +249,7 @@ def test_a_changed_spec_does_not_go_on_from_old_checkpoints(whole, shards, tmp_p
     assert_same_result(whole, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_with_the_terms_named(shards, tmp_path):
     with pytest.raises(UserError, match="cost_plate") as caught:
         train(record_files.experiment(rate="1e30"), [shards[0]], [], tmp_path)
