@@ -11,7 +11,9 @@ from detectnet.logs import parser, run
 def arguments() -> argparse.ArgumentParser:
     made = parser(__doc__)
     made.add_argument("source", help="folder, picture, video, rtsp://... or camera number")
-    made.add_argument("--model", type=Path, help="model.onnx; models/plates.onnx by default")
+    made.add_argument(
+        "--model", type=Path, help="model.onnx of an export; by default models/plates.onnx, if it is there"
+    )
     made.add_argument("--output", type=Path, default=Path("detections"), help="folder to write")
     made.add_argument(
         "--threshold", type=float, help="smallest confidence, else the model's own; 0.01 for scoring"

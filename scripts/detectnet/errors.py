@@ -25,7 +25,7 @@ class UserError(Exception):
         remedy: str | None = None,
     ) -> None:
         self.what, self.where, self.allowed, self.remedy = what, where, allowed, remedy
-        sentence = what if what.rstrip()[-1:] in ".:?!)" or not (allowed or remedy) else f"{what}."
+        sentence = what if what.rstrip()[-1:] in ".:?!" or not (allowed or remedy) else f"{what}."
         parts = [f"{where}: {sentence}" if where else sentence]
         if allowed:
             parts.append(f"Allowed: {_listed(allowed)}.")

@@ -41,6 +41,17 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: PathLike) -> None:
+    """Make a folder where it is missing, and write in it: a refusal belongs before hours of work.
+
+    Raises:
+        OSError: there is a file of its name or above it, it is read-only, the disk is full.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as handle:
+        handle.write(b"\0")
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import logging
 import sys
 import time
@@ -19,6 +21,18 @@ from detectnet.errors import UserError
 
 Item = TypeVar("Item")
 log = logging.getLogger("detectnet")
+LOG_OPTIONS = ("--log", "--log_file", "--log-file")
+"""How a log file is asked for; the second and third only by NVIDIA's users."""
+_PLACES = {
+    errno.ENOTDIR: "a part of the path is a file, where a folder is needed",
+    errno.EEXIST: "there is a file where a folder is to be made",
+    errno.EISDIR: "there is a folder where a file is to be written",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.EROFS: "the disk is read-only",
+    errno.ENOSPC: "the disk is full",
+}
+"""What an operating system refuses because of the place, not because of the program."""
 
 
 def log_early_defects() -> None:
@@ -37,10 +51,12 @@ class _Parser(argparse.ArgumentParser):
 def _append_to_log(text: str) -> None:
     # The command line has not been read yet, or could not be.
     for option, value in pairwise(sys.argv):
-        if option == "--log":
-            Path(value).parent.mkdir(parents=True, exist_ok=True)
-            with Path(value).open("a", encoding="utf-8") as handle:
-                handle.write(text)
+        if option in LOG_OPTIONS:
+            # The complaint itself goes to the screen; a log that cannot be written must not hide it.
+            with contextlib.suppress(OSError):
+                Path(value).parent.mkdir(parents=True, exist_ok=True)
+                with Path(value).open("a", encoding="utf-8") as handle:
+                    handle.write(text)
 
 
 def _log_early_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -70,23 +86,36 @@ def positive(text: str) -> int:
 def run(main: Callable[[argparse.Namespace], int | None], arguments: argparse.Namespace) -> None:
     """Run ``main`` and leave the process: 0, its own code, 1 for a UserError, 2 for a defect.
 
-    A UserError prints its sentence; its traceback goes to the log only. Any other exception
-    prints its traceback to both, because it is ours to mend.
+    A UserError prints its sentence, and so does a place that cannot be written; the traceback goes to the
+    log only. Any other exception prints its traceback to both, because it is ours to mend.
     """
-    _start(arguments.log)
     try:
+        _start(arguments.log)
         code = main(arguments) or 0
     except UserError as error:
-        log.error("%s", error)
-        _file_only("where the error was raised")
-        code = 1
+        code = _refused(str(error))
     except KeyboardInterrupt:
         log.error("interrupted")
         code = 130
-    except Exception:
-        log.exception("unexpected error")
-        code = 2
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _PLACES:
+            code = _refused(_sentence(error))
+        else:
+            log.exception("unexpected error")
+            code = 2
     sys.exit(code)
+
+
+def _refused(sentence: str) -> int:
+    log.error("%s", sentence)
+    _file_only("where the error was raised")
+    return 1
+
+
+def _sentence(error: OSError) -> str:
+    """What is wrong with which place; of a renaming that is where to."""
+    place = error.filename2 or error.filename
+    return f"{place}: {_PLACES[error.errno]}" if place else f"{_PLACES[error.errno]} ({error})"
 
 
 def progress(

@@ -135,7 +135,9 @@ def test_a_contract_of_another_model_is_refused(exported, tmp_path):
 def test_keras_and_onnx_give_the_same_predictions(exported, experiment, shards):
     onnx_path = exported / "export" / "model.onnx"
     with predict_keras(exported / "model.keras", shards, experiment) as before:
+        assert before.seconds_per_image is None
         first = list(before)
+        assert before.seconds_per_image > 0, "three pictures are one batch, and that is measured"
     with predict_onnx(onnx_path, shards, experiment, threads=1) as after:
         second = list(after)
         assert len(after) == 3

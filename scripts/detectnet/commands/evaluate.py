@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from detectnet.commands.flags import CommandLine, add_common, threads
 from detectnet.commands.models import located
 from detectnet.errors import UserError
+from detectnet.files import check_writable
 
 if TYPE_CHECKING:
     from detectnet.spec import Message
@@ -44,7 +45,7 @@ def main(args: argparse.Namespace) -> None:
     from detectnet import spec
     from detectnet.deploy.evaluating import evaluate_model
 
-    experiment = spec.load(args.spec, "experiment")
+    experiment = spec.load(args.spec, "experiment", for_rules=False)
     model, shards = located(args.model), _shards(experiment, args.use_training_set)
     with _folder(args.results_dir) as out:
         evaluate_model(model, shards, experiment, out, stage=model.stem, threads=threads())
@@ -69,6 +70,7 @@ def _shards(experiment: Message, training_set: bool) -> list[Path]:
 def _folder(given: Path | None) -> Iterator[Path]:
     """The user's folder, or one that goes when the table has been printed."""
     if given is not None:
+        check_writable(given)
         yield given
         return
     with tempfile.TemporaryDirectory() as made:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from detectnet.commands.flags import TASK, CommandLine, add_common
-from detectnet.commands.models import KERAS, experiment_of, lay, located, renamed
+from detectnet.commands.models import KERAS, experiment_of, located, output_file
 from detectnet.contract import Contract
 from detectnet.errors import UserError, did_you_mean
-from detectnet.files import write_text
+from detectnet.files import check_writable, write_text
 from detectnet.logs import log
 
 DATA_TYPES = ("fp32", "fp16", "int8")
@@ -22,7 +21,11 @@ def declare(line: CommandLine) -> None:
     """Add the flags."""
     line.word("word", "MODEL", "as -m, in TLT 1.0")
     line.path("-m --model --model_path", "MODEL", ".hdf5 or .keras")
-    line.path("-o --output_file", "NAME", "NAME.onnx is written, also for NAME.etlt; else that of MODEL")
+    line.flag(
+        "-o --output_file",
+        "NAME.onnx is written, also for NAME.etlt; in a folder, and without it, that of MODEL",
+        metavar="NAME",
+    )
     line.path(
         "-e --experiment_spec --experiment_spec_file --spec_file",
         "SPEC",
@@ -68,7 +71,7 @@ def main(args: argparse.Namespace) -> None:
 
     _check_task(args.export_module)
     model = located(_model(args), KERAS)
-    output = renamed(args.output_file or model.with_suffix(".onnx"), ".onnx")
+    output = output_file(args.output_file or str(model.with_suffix(".onnx")), ".onnx", model.stem)
     contract = spec.contract_of(experiment_of(model, args.spec), args.target_opset)
     _check_outputs(args.outputs or "", contract)
     _check_precision(args.data_type)
@@ -80,7 +83,7 @@ def main(args: argparse.Namespace) -> None:
         )
     sealed = _export(model, contract, output)
     if args.gen_ds_config:
-        _write_deepstream(sealed, output)
+        _write_deepstream(sealed, output, args.data_type)
 
 
 def _model(args: argparse.Namespace) -> Path:
@@ -124,13 +127,10 @@ def _check_precision(data_type: str) -> None:
 
 def _export(model: Path, contract: Contract, output: Path) -> Contract:
     """Write NAME.onnx and NAME.contract.json."""
-    from detectnet.deploy.onnx_export import export
+    check_writable(output.parent)
+    from detectnet.deploy.onnx_export import export_file
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export.") as made:
-        sealed = export(model, contract, made)
-        lay(Path(made, "contract.json"), _contract_file(output))
-        lay(Path(made, "model.onnx"), output)
+    sealed = export_file(model, contract, output, _contract_file(output))
     log.info("Written %s, and %s, which says how it is fed and read.", output, _contract_file(output).name)
     return sealed
 
@@ -139,12 +139,17 @@ def _contract_file(output: Path) -> Path:
     return output.with_suffix(".contract.json")
 
 
-def _write_deepstream(contract: Contract, output: Path) -> None:
+def _write_deepstream(contract: Contract, output: Path, precision: str) -> None:
     from detectnet.deploy.bundle import labels_text
     from detectnet.deploy.deepstream import StreamSettings, infer_text
 
     write_text(output.with_name("labels.txt"), labels_text(contract))
-    write_text(
-        output.with_name("nvinfer_config.txt"), infer_text(contract, StreamSettings(), model=output.name)
+    text = infer_text(
+        contract,
+        StreamSettings(),
+        model=output.name,
+        origin=_contract_file(output).name,
+        precision=precision,
     )
+    write_text(output.with_name("nvinfer_config.txt"), text)
     log.info("Written labels.txt and nvinfer_config.txt, whole: no [property] header is to be added.")

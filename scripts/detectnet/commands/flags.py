@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from detectnet.errors import did_you_mean
-from detectnet.logs import log, parser
+from detectnet.logs import LOG_OPTIONS, log, parser
 
 TASK = "detectnet_v2"
 OTHER_TASKS = frozenset(
@@ -46,6 +46,7 @@ OTHER_TASKS = frozenset(
 )
 """Tasks of TLT and TAO that this product does not have; a model file may stand where their names do."""
 _NUMBER = re.compile(r"-\d|-\.\d")
+_JOINED = re.compile(r"(-[a-z]+)(\d[\d.]*)")
 
 
 class CommandLine:
@@ -63,7 +64,8 @@ class CommandLine:
         self._parser.prog, self._parser.allow_abbrev = prog, False
         self._takes_words = False
         self._absent: dict[str, Any] = {"unneeded": {}}
-        self.options = ["-h", "--help", "--log"]
+        self._numbered: list[str] = []
+        self.options = ["-h", "--help", LOG_OPTIONS[0]]
 
     def flag(self, spellings: str, meaning: str, **settings: Any) -> None:
         """Add a flag, None where it is neither given nor required nor has a default.
@@ -101,12 +103,22 @@ class CommandLine:
         no_default = argparse.SUPPRESS
         self.flag(spellings, meaning, action=_Unneeded, nargs=nargs, default=no_default, metavar="X", why=why)
 
+    def unneeded_numbers(self, spellings: str, why: str) -> None:
+        """As ``unneeded``, of a flag that only whole numbers follow: MODEL may stand after it."""
+        self.unneeded(spellings, why, nargs=0)
+        self._numbered += spellings.split()
+
+    def once(self, spellings: str, metavar: str, meaning: str, dest: str) -> None:
+        """Add a required path with several flags; two that name different paths are refused."""
+        self.path(spellings, metavar, meaning, required=True, dest=dest, action=_Once)
+
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """The arguments, or an exit with status 2 and one sentence about what is wrong.
 
         ``unneeded`` maps each flag without effect that was given to the reason.
         """
-        left = [self._spelt(one) for one in self._without_task(list(words))]
+        spelt = [self._spelt(one) for one in self._without_task(list(words))]
+        left = self._without_numbers([part for one in spelt for part in self._parts(one)])
         for word in left:
             self._refuse_unknown(word)
         args, unexpected = self._parser.parse_known_args(left, argparse.Namespace(**self._absent))
@@ -129,10 +141,26 @@ class CommandLine:
         known = word.startswith("--") and name not in self.options and with_underscores in self.options
         return with_underscores + equals + value if known else word
 
+    def _parts(self, word: str) -> list[str]:
+        """``-b4`` as ``-b 4``; only numbers may be joined: ``-results=x`` is a slip, no value of ``-r``."""
+        joined = _JOINED.fullmatch(word)
+        return list(joined.groups()) if joined and joined[1] in self.options else [word]
+
+    def _without_numbers(self, words: list[str]) -> list[str]:
+        """The words without the numbers of the flags of ``unneeded_numbers``."""
+        left: list[str] = []
+        owned = False
+        for word in words:
+            if owned and word.isdecimal():
+                continue
+            name, equals, _ = word.partition("=")
+            owned = name in self._numbered
+            left.append(name if owned and equals else word)
+        return left
+
     def _refuse_unknown(self, word: str) -> None:
         name = word.partition("=")[0]
-        joined = not word.startswith("--") and word[:2] in self.options
-        if word.startswith("-") and name not in self.options and not (joined or _NUMBER.match(word)):
+        if word.startswith("-") and name not in self.options and not _NUMBER.match(word):
             hint = did_you_mean(name, self.options)
             self._parser.error(f"unknown flag '{name}'. {hint}".rstrip())
 
@@ -154,6 +182,22 @@ class _Unneeded(argparse.Action):
         namespace.unneeded = {**namespace.unneeded, option_string: self._why}
 
 
+class _Once(argparse.Action):
+    """Stores a value, and refuses another one for the same thing."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        if before not in (None, values):
+            parser.error(f"{option_string} names {values}, but {before} is given already; only one is taken")
+        setattr(namespace, self.dest, values)
+
+
 def say_unneeded(args: argparse.Namespace) -> None:
     """Log each flag that was given and has no effect, once, with the reason."""
     for option, why in args.unneeded.items():
@@ -164,10 +208,10 @@ def add_common(line: CommandLine) -> None:
     """The flags that all of NVIDIA's commands have."""
     line.unneeded("-k --key", "model files are plain here, no key is needed")
     line.unneeded("-v --verbose", "everything is said already, and --log FILE keeps it", nargs=0)
-    line.unneeded("--gpu_index", "the framework takes the device that it finds", nargs="+")
-    line.unneeded("--num_processes -np", "one process does the work")
+    line.unneeded_numbers("--gpu_index", "the framework takes the device that it finds")
+    line.unneeded_numbers("--num_processes -np", "one process does the work")
     line.unneeded("--use_amp", "training_config.mixed_bfloat16 in the spec is the switch", nargs=0)
-    line.unneeded(
+    line.unneeded_numbers(
         "--gpus -g", "one device does the work, so a training step sees batch_size_per_gpu pictures"
     )
 

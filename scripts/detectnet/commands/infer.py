@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detectnet.commands.flags import CommandLine, add_common, threads
-from detectnet.commands.models import located
+from detectnet.commands.models import KERAS, experiment_of, located, named, training_spec
 from detectnet.errors import UserError
+from detectnet.files import check_writable
+from detectnet.logs import log, positive
 
 if TYPE_CHECKING:
+    from detectnet.contract import Contract
     from detectnet.deploy.cluster_params import ClusterParams
     from detectnet.spec import Message
 
@@ -21,11 +24,10 @@ PICTURES = (".jpeg", ".jpg", ".png", ".ppm")
 
 def declare(line: CommandLine) -> None:
     """Add the flags."""
-    line.path(
+    line.once(
         "-e --experiment_spec --inference_spec --spec_file -cp --cluster_params_file",
         "SPEC",
         "inference spec (prototxt) of TLT 2.0 and later, or cluster_params.json of TLT 1.0",
-        required=True,
         dest="spec",
     )
     line.flag(
@@ -35,11 +37,10 @@ def declare(line: CommandLine) -> None:
         metavar="INPUT",
         dest="input",
     )
-    line.path(
+    line.once(
         "-o --output_dir --inference_output -r --results_dir",
         "DIR",
         "folder for labels/ and images_annotated/",
-        required=True,
         dest="output",
     )
     line.path(
@@ -50,8 +51,11 @@ def declare(line: CommandLine) -> None:
     line.flag(
         "-lw --line_width",
         "of the boxes, pixels; the spec's overlay_linewidth otherwise",
-        type=int,
+        type=positive,
         metavar="N",
+    )
+    line.unneeded(
+        "--kitti_dump", "labels are always written, unless the spec says kitti_dump: false", nargs=0
     )
     line.unneeded("-b -bs --batch_size", "the number of pictures at a time does not change the result")
     add_common(line)
@@ -62,10 +66,13 @@ def main(args: argparse.Namespace) -> None:
     from detectnet.deploy.cluster_params import ClusterParams, load_settings
     from detectnet.deploy.infer import infer, open_detector
 
-    settings = load_settings(args.spec)
-    model = located(args.model or Path(_model_of(settings)))
+    settings = load_settings(args.spec, for_rules=False)
+    model = located(args.model) if args.model else _model_of(settings)
     params = _with_width(ClusterParams.from_message(settings), args.line_width)
-    detector = open_detector(model, threads=threads(), classes=tuple(params.clustering))
+    classes = _classes(model, params) if model.suffix.lower() in KERAS else ()
+    check_writable(args.output)
+    detector = open_detector(model, threads=threads(), classes=classes)
+    _warn_of_size(settings, detector.contract)
     infer(detector, args.input, args.output, params, suffixes=PICTURES)
 
 
@@ -73,16 +80,42 @@ def _with_width(params: ClusterParams, width: int | None) -> ClusterParams:
     return params if width is None else dataclasses.replace(params, linewidth=width)
 
 
-def _model_of(settings: Message) -> str:
+def _classes(model: Path, params: ClusterParams) -> tuple[str, ...]:
+    """The classes of a Keras file in the order of its channels, which the file itself does not say."""
+    if training_spec(model) is None:
+        names = tuple(params.clustering)
+        log.info(
+            "%s does not say its classes; the spec's are trusted in their order: %s", model, ", ".join(names)
+        )
+        return names
+    from detectnet.spec import contract_of
+
+    return params.applied(contract_of(experiment_of(model, None))).classes  # refused before the model is read
+
+
+def _warn_of_size(settings: Message, contract: Contract) -> None:
+    """The model's size is in effect, whatever the spec says."""
+    config = settings.inferencer_config if settings.kind == "inference" else settings
+    for name, own in (("image_width", contract.width), ("image_height", contract.height)):
+        if config.has(name) and getattr(config, name) not in (0, own):
+            log.warning(
+                "%s: %d here, but the model takes %d, which is in effect",
+                config.where(name),
+                getattr(config, name),
+                own,
+            )
+
+
+def _model_of(settings: Message) -> Path:
     """The model that an inference spec names.
 
     Raises:
-        UserError: it names none; a clustering file of TLT 1.0 never does.
+        UserError: it names none, as a clustering file of TLT 1.0 never does, or one that cannot be used.
     """
     if settings.kind == "inference":
         runtime, engine = settings.inferencer_config.tlt_config, settings.inferencer_config.tensorrt_config
-        named = (runtime.model, engine.trt_engine, engine.etlt_model, engine.uff_model, engine.caffemodel)
-        for name in named:
-            if name:
-                return name
+        fields = ("trt_engine", "etlt_model", "uff_model", "caffemodel")
+        for message, field in ((runtime, "model"), *((engine, one) for one in fields)):
+            if getattr(message, field):
+                return named(message, field)
     raise UserError("the file names no model", where=settings.where(), remedy="Name it with -m.")

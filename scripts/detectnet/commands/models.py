@@ -116,7 +116,7 @@ def lay(source: Path, target: Path) -> None:
 
 
 def training_spec(model: Path) -> Path | None:
-    """The experiment spec that the training of ``DIR/model.hdf5`` or ``DIR/weights/NAME.hdf5`` left in DIR."""
+    """The experiment spec that a training left in DIR, of ``DIR/model.hdf5`` or ``DIR/weights/NAME.hdf5``."""
     places = (folder / name for folder in (model.parent, model.parent.parent) for name in SPECS)
     return next(filter(Path.is_file, places), None)
 
@@ -132,6 +132,7 @@ def experiment_of(model: Path, given: Path | None) -> Message:
         UserError: there is none, or it cannot be used.
     """
     from detectnet import spec
+    from detectnet.spec.load import text_at
 
     found = given or training_spec(model)
     if found is None:
@@ -141,7 +142,9 @@ def experiment_of(model: Path, given: Path | None) -> Message:
             remedy="Add -e with the experiment spec that it was trained with.",
         )
     if given is None:
+        # what in it has no effect was said when it was trained with
         log.info("%s: its classes are those of %s.", model, found)
+        return spec.parse(text_at(found), "experiment", str(found))
     return spec.load(found, "experiment", for_rules=False)
 
 
@@ -176,9 +179,12 @@ def _inside(folder: Path, allowed: Sequence[str]) -> str:
 
 
 def _near(path: Path, allowed: Sequence[str]) -> str:
-    close = nearest(path.name, (one.name for one in path.parent.glob("*") if one.suffix in allowed))
+    wants_onnx = path.suffix == ".onnx" or ".onnx" in STAND_INS.get(path.suffix.lower(), ())
+    kinds = (".onnx",) if wants_onnx else allowed
+    beside = {one.stem: one.name for one in sorted(path.parent.glob("*")) if one.suffix in kinds}
+    close = nearest(path.stem, beside)
     if close:
-        return f"In its folder lies {close}."
-    if path.suffix == ".onnx" or ".onnx" in STAND_INS.get(path.suffix.lower(), ()):
+        return f"In its folder lies {beside[close]}."
+    if wants_onnx:
         return "tlt-export -o NAME writes NAME.onnx."
     return "A training writes weights/NAME.hdf5 (-n NAME), the best epoch; its checkpoints are no models."

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from detectnet.commands.flags import CommandLine, add_common
-from detectnet.commands.models import KERAS, lay, located, renamed
+from detectnet.commands.models import KERAS, lay, located, output_file
 from detectnet.errors import UserError
-from detectnet.files import read_json
+from detectnet.files import check_writable, read_json
 from detectnet.logs import log
+
+FLAGS = {
+    "normalizer": "-n",
+    "equalization": "-eq",
+    "granularity": "-pg",
+    "minimum": "-nf",
+    "excluded layers": "-el",
+}
+"""What the library calls the flags."""
 
 
 def declare(line: CommandLine) -> None:
     """Add the flags, with NVIDIA's defaults."""
     line.path("-m --model -pm --pretrained_model", "MODEL", ".hdf5 or .keras of a training", required=True)
-    line.path(
+    line.flag(
         "-o --output_file --output_dir",
-        "FILE",
         "FILE.hdf5 is written, and FILE.keras beside it; model.hdf5 where this is a folder",
         required=True,
+        metavar="FILE",
         dest="output",
     )
     line.flag("-n --normalizer", "max or L2: norms in a layer", default="max", metavar="NAME")
@@ -59,16 +70,21 @@ def main(args: argparse.Namespace) -> None:
         raise UserError("the pruned model would overwrite the one it is made from", where=args.output)
     from detectnet.network.pruning import Criterion, prune_stage
 
-    criterion = Criterion(
-        args.normalizer,
-        args.equalization_criterion,
-        args.pruning_granularity,
-        args.min_num_filters,
-        tuple(args.excluded_layers),
-    )
+    with _named_as_flags():
+        criterion = Criterion(
+            args.normalizer,
+            args.equalization_criterion,
+            args.pruning_granularity,
+            args.min_num_filters,
+            tuple(args.excluded_layers),
+        )
     lists = args.results_dir or output.parent
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".prune.") as made:
+    for folder in (output.parent, lists):
+        check_writable(folder)
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".prune.") as made,
+        _named_as_flags(),
+    ):
         prune_stage(model, made, criterion, threshold=args.pruning_threshold)
         ratio = read_json(Path(made, "provenance.json"))["ratio"]
         _move(Path(made), output, lists)
@@ -84,7 +100,18 @@ def _move(made: Path, output: Path, lists: Path) -> None:
     lay(made / "provenance.json", lists / "pruning.json")
 
 
-def _output(path: Path) -> Path:
-    if path.is_dir():
-        return path / "model.hdf5"
-    return renamed(path.with_suffix(".hdf5") if path.suffix == ".keras" else path, ".hdf5")
+def _output(text: str) -> Path:
+    plain = text.removesuffix(".keras")
+    return output_file(text if plain == text else f"{plain}.hdf5", ".hdf5", "model")
+
+
+@contextmanager
+def _named_as_flags() -> Iterator[None]:
+    """A complaint about a criterion names its flag."""
+    try:
+        yield
+    except UserError as error:
+        if error.where not in FLAGS:
+            raise
+        flag = FLAGS[error.where]
+        raise UserError(error.what, where=flag, allowed=error.allowed, remedy=error.remedy) from error

@@ -106,7 +106,7 @@ def convert_dataset(
     spaceless = spec.has("coco_config")
     names = {name for one in dataset.seen for name in one.classes}
     class_map = {name: (name.replace(" ", "") if spaceless else name).lower() for name in names}
-    shards.say(name or str(folder), made, counted, class_map, len(thin))
+    shards.say(name or f"{folder}/", made, counted, class_map, len(thin))
     return made
 
 

@@ -85,13 +85,17 @@ class ClusterParams:
         return _entry(self.colours, name.lower()) or GREEN
 
 
-def load_settings(path: PathLike) -> Message:
+def load_settings(path: PathLike, *, for_rules: bool = True) -> Message:
     """Read and check a ``cluster_params.json`` of TLT 1.0 or an inference spec of the later versions.
+
+    Args:
+        path: of the file.
+        for_rules: as in `detectnet.spec.load`.
 
     Raises:
         UserError: the file cannot be used, or is a spec of another kind.
     """
-    message = load(path)
+    message = load(path, for_rules=for_rules)
     if message.kind not in KINDS:
         raise UserError(
             f"an {message.kind} spec does not say how inference clusters",

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 
 from detectnet.contract import BBOX_OFFSET, BBOX_SCALE, STRIDE, Contract
-from detectnet.deploy.bundle import labels_text
+from detectnet.deploy.bundle import CONTRACT_FILE, labels_text
 from detectnet.detection.cluster import ClusterSettings, settings_of
 from detectnet.errors import UserError
 from detectnet.files import PathLike, atomic_path, write_text
@@ -23,8 +23,7 @@ from detectnet.logs import log
 
 SAMPLE = "file:///opt/nvidia/deepstream/deepstream/samples/streams/sample_1080p_h264.mp4"
 BATCH, GPU = 1, 0
-ENGINE = f"_b{BATCH}_gpu{GPU}_fp16.engine"
-"""What nvinfer itself appends to the name of the ONNX file for that of its engine."""
+NETWORK_MODES = {"fp32": 0, "fp16": 2}
 CLUSTER_MODES = {"DBSCAN": 1, "NMS": 2, "HYBRID": 3}
 SCALING_FILTERS = {"nearest": 0, "linear": 1}
 COLOUR_FORMATS = {"RGB": 0, "BGR": 1, "GRAY": 2}
@@ -69,15 +68,37 @@ def write_folder(
     log.info("wrote %s; on the device, run there: deepstream-app -c config_deepstream.txt", out)
 
 
-def infer_text(contract: Contract, stream: StreamSettings, model: str = "model.onnx") -> str:
-    """The nvinfer file of the detector; ``model`` is the name of the ONNX file beside it."""
+def infer_text(
+    contract: Contract,
+    stream: StreamSettings,
+    *,
+    model: str = "model.onnx",
+    origin: str = CONTRACT_FILE,
+    precision: str = "fp16",
+) -> str:
+    """The nvinfer file of the detector.
+
+    Args:
+        contract: of the network.
+        stream: what is played; its size says how many frame pixels an input pixel is.
+        model: name of the ONNX file beside it.
+        origin: name of the contract's file, for the head.
+        precision: of the engine that nvinfer builds, a key of ``NETWORK_MODES``.
+    """
     _check(contract)
     scale = max(stream.width / contract.width, stream.height / contract.height)
     classes = {
         f"class-attrs-{index}": {"label": name, "keys": class_attributes(settings, scale)}
         for index, (name, settings) in enumerate(settings_of(contract).items())
     }
-    return _rendered("config_infer_primary.txt.j2", property=_property(contract, model), classes=classes)
+    return _rendered(
+        "config_infer_primary.txt.j2",
+        property=_property(contract, model, precision),
+        classes=classes,
+        origin=origin,
+        stream=stream,
+        scale=round(scale, 4),
+    )
 
 
 def class_attributes(settings: ClusterSettings, scale: float = 1.0) -> dict[str, int | float]:
@@ -191,15 +212,16 @@ def _source(stream: StreamSettings) -> dict[str, Any]:
     )
 
 
-def _property(contract: Contract, model: str) -> dict[str, Any]:
+def _property(contract: Contract, model: str, precision: str) -> dict[str, Any]:
     algorithms = {settings.clustering_algorithm for settings in settings_of(contract).values()}
     return {
         "gpu-id": GPU,
         "onnx-file": model,
-        "model-engine-file": model + ENGINE,
+        # what nvinfer itself appends to the name of the ONNX file
+        "model-engine-file": f"{model}_b{BATCH}_gpu{GPU}_{precision}.engine",
         "labelfile-path": "labels.txt",
         "batch-size": BATCH,
-        "network-mode": 2,
+        "network-mode": NETWORK_MODES[precision],
         "network-type": 0,
         "process-mode": 1,
         "gie-unique-id": 1,

@@ -20,7 +20,7 @@ import numpy as np
 from detectnet.data.kitti import write_detections
 from detectnet.data.pictures import SUFFIXES, load, save_jpeg
 from detectnet.deploy.cluster_params import ClusterParams
-from detectnet.deploy.runtime import Detector, Found
+from detectnet.deploy.runtime import KERAS_SUFFIXES, Detector, Found
 from detectnet.detection.draw import annotate
 from detectnet.errors import UserError
 from detectnet.files import PathLike, atomic_path, write_text
@@ -30,7 +30,6 @@ from detectnet.spec import load as load_spec
 
 RELEASED = Path(__file__).parents[3] / "models" / "plates.onnx"
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
-KERAS_SUFFIXES = (".keras", ".hdf5", ".h5")
 LIST = "inference.csv"
 KEY_FRAMES = 8
 """How many frames of a video are kept as pictures, evenly spread."""

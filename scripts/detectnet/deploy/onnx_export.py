@@ -35,6 +35,10 @@ from detectnet.network.model import load_model
 
 IR_VERSION = 7
 """The version that came with opset 13; TensorRT 8.2's parser reads up to 8."""
+OPSETS = range(11, 19)
+"""What the converter writes with padding and clipping as this module reads them."""
+DEVICE_OPSET = 13
+"""The highest that TensorRT 8.2, the Jetson Nano's last, reads."""
 EXPECTED_OPERATORS = frozenset(
     {"Conv", "Relu", "Clip", "Add", "Concat", "Sigmoid", "MaxPool", "AveragePool", "Pad"}
 )
@@ -62,14 +66,40 @@ def export(model_keras_path: PathLike, contract: Contract, out_dir: PathLike) ->
         UserError: the network does not fit the contract, or holds an operator that the device may not know.
     """
     out = Path(out_dir)
-    proto = to_onnx(load_model(model_keras_path), contract, where=model_keras_path)
-    with atomic_path(out / "model.onnx") as temporary:
-        temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    sealed = export_file(model_keras_path, contract, out / "model.onnx", out / CONTRACT_FILE)
     write_text(out / "labels.txt", labels_text(contract))
-    sealed = dataclasses.replace(contract, model_sha256=sha256(out / "model.onnx"))
-    write_json(out / CONTRACT_FILE, sealed.to_json())
-    log.info("wrote %s: %s", out / "model.onnx", describe(proto))
     return sealed
+
+
+def export_file(
+    model_keras_path: PathLike, contract: Contract, onnx_path: PathLike, contract_path: PathLike
+) -> Contract:
+    """As ``export``, of the network and its contract alone, under any names."""
+    proto = to_onnx(load_model(model_keras_path), contract, where=model_keras_path)
+    with atomic_path(onnx_path) as temporary:
+        temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    sealed = dataclasses.replace(contract, model_sha256=sha256(onnx_path))
+    write_json(contract_path, sealed.to_json())
+    log.info("wrote %s: %s", onnx_path, describe(proto))
+    return sealed
+
+
+def check_opset(opset: int) -> None:
+    """Say where an ONNX operator set is newer than the device's reader.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    if opset not in OPSETS:
+        raise UserError(
+            f"the ONNX operator set {opset} cannot be written", allowed=f"{OPSETS[0]} to {OPSETS[-1]}"
+        )
+    if opset > DEVICE_OPSET:
+        log.warning(
+            "TensorRT 8.2 on the Jetson Nano reads operator sets up to %d; %d is for other devices",
+            DEVICE_OPSET,
+            opset,
+        )
 
 
 def describe(proto: ModelProto) -> str:
@@ -91,8 +121,10 @@ def to_onnx(model: keras.Model, contract: Contract, where: object = None) -> Mod
         A checked model: input (1, channels, H, W), outputs coverage (1, C, h, w) then boxes (1, 4C, h, w).
 
     Raises:
-        UserError: sizes differ from the contract's, or an unexpected operator remains.
+        UserError: sizes differ from the contract's, the operator set cannot be written, or an unexpected
+            operator remains.
     """
+    check_opset(contract.opset)
     _check_sizes(model, contract, where)
     proto = _converted(folded(model), contract)
     _drop_idle_reshapes(proto)

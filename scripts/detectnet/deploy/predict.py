@@ -29,7 +29,8 @@ class OnnxPredictions:
 
     Attributes:
         contract: of the exported file.
-        seconds_per_image: median time in the network, without the first picture; None until two ran.
+        seconds_per_image: median time in the network, without the first picture where there are more;
+            None until one ran.
     """
 
     def __init__(self, network: OnnxNetwork, records: Records, settings: InputSettings) -> None:
@@ -40,19 +41,18 @@ class OnnxPredictions:
     @property
     def seconds_per_image(self) -> float | None:
         """See the class."""
-        return statistics.median(self._seconds) if self._seconds else None
+        return statistics.median(self._seconds[1:] or self._seconds) if self._seconds else None
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __iter__(self) -> Iterator[PictureResult]:
-        for done, frame in enumerate(self._records.frames):
+        for frame in self._records.frames:
             picture = fit_picture(frame, self._settings)
             inputs = to_input(picture, self.contract)[None]
             started = time.perf_counter()
             (cov,), (bbox,) = self._network(inputs)
-            if done:
-                self._seconds.append(time.perf_counter() - started)
+            self._seconds.append(time.perf_counter() - started)
             outputs = (np.moveaxis(cov, 0, -1), np.moveaxis(bbox, 0, -1))
             yield picture_result(frame, *outputs, self._settings, self.contract.classes)
 

@@ -25,6 +25,7 @@ from detectnet.files import PathLike
 MODE = "tlt-infer"
 """TLT's own stand-alone inference, which knows HYBRID too."""
 
+KERAS_SUFFIXES = (".keras", ".hdf5", ".h5")
 
 # ONNX Runtime's errors about a file have no common class of their own.
 _REFUSALS = (
@@ -78,6 +79,14 @@ class OnnxNetwork:
         Raises:
             UserError: the file is missing or no ONNX model, or has no contract.
         """
+        suffix = Path(onnx_path).suffix.lower()
+        if suffix in KERAS_SUFFIXES:
+            raise UserError(
+                f"a {suffix} file is a Keras model",
+                where=onnx_path,
+                allowed=".onnx",
+                remedy="Export it first (tlt-export, export_onnx.py), or run it as it is with tlt-infer.",
+            )
         if not Path(onnx_path).is_file():
             raise UserError("the ONNX file does not exist", where=onnx_path)
         options = onnxruntime.SessionOptions()

@@ -210,9 +210,10 @@ def _warn_of_lost_truth(pictures: Sequence[Picture], settings: EvaluationSetting
 def _summary(metrics: Mapping[str, Any]) -> str:
     """The rows as a table for the screen."""
     columns = ["clustering", "ap", "iou", "mAP", *OPERATING_POINT]
-    table = pd.DataFrame(metrics["results"], columns=columns).to_string(
-        index=False, float_format="{:.4f}".format, na_rep="-"
-    )
+    frame = pd.DataFrame(metrics["results"], columns=columns)
+    measured = ["mAP", *OPERATING_POINT]
+    frame[measured] = frame[measured].astype(float)  # None is no missing number to pandas
+    table = frame.to_string(index=False, float_format="{:.4f}".format, na_rep="-")
     low, high = metrics["mAP_interval"] or (float("nan"), float("nan"))
     head = f"{metrics['stage']}: {metrics['images']} pictures, {metrics['objects']} objects"
     value = (

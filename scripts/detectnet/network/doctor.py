@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import keras
 import tensorflow as tf
 
+from detectnet.data.data_root import weight_places
 from detectnet.data.record_files import chosen_files
 from detectnet.errors import UserError
 from detectnet.files import PathLike
@@ -81,7 +82,7 @@ def _tried(work: Callable[[], _Made]) -> tuple[_Made | None, list[Finding]]:
 def _initial(experiment: Message) -> Path | None:
     """The file that training would start from; of ``load_graph`` the workflow may have yet to make it."""
     path = experiment.model_config.pretrained_model_file
-    if experiment.model_config.load_graph and not (path and Path(path).is_file()):
+    if experiment.model_config.load_graph and not any(map(Path.is_file, weight_places(path))):
         log.info("The network that load_graph loads is not there yet; its stride and padding are not checked")
         return None
     return initial_file(experiment)

@@ -94,7 +94,9 @@ def read_model(path: PathLike) -> keras.Model:
     if Path(path).suffix.lower() in HDF5:
         return _read_keras2(path)
     if not zipfile.is_zipfile(path):
-        raise UserError("a .keras file is a ZIP archive, and this is none: damaged, cut off or renamed", where=path)
+        raise UserError(
+            "a .keras file is a ZIP archive, and this is none: damaged, cut off or renamed", where=path
+        )
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:

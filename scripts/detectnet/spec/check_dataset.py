@@ -54,6 +54,9 @@ def _kitti(kitti: Message) -> Found:
     if kitti.val_split == 100:
         text = "100: every picture is for validation, none is left to train on"
         yield findings.note(kitti, "val_split", text)
+    if 0 < kitti.val_split < 1:
+        text = f"{kitti.val_split:g} is less than one percent; a share of {kitti.val_split:g} is written as "
+        yield findings.note(kitti, "val_split", f"{text}{100 * kitti.val_split:g}")
     if kitti.num_partitions != 2:
         yield from _partitions(kitti)
 

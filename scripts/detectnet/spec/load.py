@@ -31,19 +31,20 @@ _DECIDING = (
 _INDEX = re.compile(r"\[[^\]]*\]")
 
 
-def load(path: PathLike, kind: str | None = None) -> Message:
+def load(path: PathLike, kind: str | None = None, *, for_rules: bool = True) -> Message:
     """Read and check a spec file, and say in the log which of its fields have no effect.
 
     Args:
         path: a file in protobuf text format, or a JSON clustering file of TLT 1.0.
         kind: ``experiment``, ``dataset`` (conversion), ``inference`` or ``cluster_params``; None finds out.
+        for_rules: False for a command that acts on the fields for which the rules take something else.
 
     Raises:
         SpecError: the file has problems; the error lists them all with line, field and nearest name.
         OtherKindError: the file is no spec, or not of the kind that is asked for.
     """
     message = parse(text_at(path), kind, str(path))
-    _say(message, str(path))
+    _say(message, str(path), for_rules)
     return message
 
 
@@ -125,7 +126,7 @@ def text_at(path: PathLike) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _say(message: Message, path: str) -> None:
+def _say(message: Message, path: str, for_rules: bool) -> None:
     notes = notes_of(message)
     for note in notes:
         if not note.no_effect and not note.replaced:
@@ -133,6 +134,6 @@ def _say(message: Message, path: str) -> None:
     idle = [note.path for note in notes if note.no_effect]
     if idle:
         log.info("%s: accepted without effect here (check_spec.py says why): %s", path, ", ".join(idle))
-    paths = [note.path for note in notes if note.replaced]
+    paths = [note.path for note in notes if note.replaced and for_rules]
     if paths:
         log.info("%s: replaced in the rules (check_spec.py says by what): %s", path, ", ".join(paths))

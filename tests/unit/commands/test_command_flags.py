@@ -98,6 +98,10 @@ def test_help_is_fast_and_needs_no_tensorflow(program):
         ("tlt-train -r b", "the following arguments are required: -e"),
         ("tlt-export ssd -m a -o b", "the task 'ssd' is not made here"),
         ("tlt-prune -m a -o b -pth much", "invalid float value: 'much'"),
+        ("tlt-train -e a -results=oo", "unknown flag '-results'. Did you mean '--results_dir'"),
+        ("tlt-infer -e a -i b -o c -lw 0", "'0' is not a whole number of at least 1"),
+        ("tlt-infer -e a -cp b -i c -o d", "-cp names b, but a is given already"),
+        ("tlt-infer -e a -i c -o d -r e", "-r names e, but d is given already"),
         ("detectnet trian -e a", "there is no command 'trian'. Did you mean 'train'"),
         ("detectnet", "required: COMMAND"),
     ],
@@ -136,10 +140,35 @@ def test_excluded_layers_are_many():
 
 def test_a_flag_without_effect_takes_its_value_and_a_negative_number():
     args = command_line("export", "x").parse(
-        ["-kflp", "--static_batch_size", "-1", "-s", "a.hdf5", "-o", "b"]
+        ["-k", "flp", "--static_batch_size", "-1", "-s", "a.hdf5", "-o", "b"]
     )
     assert set(args.unneeded) == {"-k", "--static_batch_size", "-s"}
     assert args.word == "a.hdf5"
+
+
+def test_only_numbers_are_joined_to_a_short_flag():
+    line = command_line("inference", "x")
+    args = line.parse(["-e", "a", "-e", "a", "-i", "b", "-o", "c", "-b4", "-lw2"])
+    assert args.line_width == 2
+    assert set(args.unneeded) == {"-b"}
+    assert command_line("prune", "x").parse(["-m", "a", "-o", "b", "-pth0.25"]).pruning_threshold == 0.25
+
+
+@pytest.mark.parametrize(
+    "before", ["--gpu_index 0", "--gpu_index 0 1", "--gpus 2", "-g 1", "--gpu_index=0 1"]
+)
+def test_a_model_may_follow_the_numbers_of_the_devices(before):
+    args = command_line("export", "x").parse([*before.split(), "a.hdf5", "-o", "b"])
+    assert args.word == "a.hdf5"
+    assert set(args.unneeded) == {before.partition(" ")[0].partition("=")[0]}
+
+
+def test_the_log_may_be_named_as_nvidia_does(tmp_path):
+    done = typed("tlt-train -e nix.cfg -r out --log_file logs/train.log", tmp_path)
+    assert done.status == 1
+    assert "no such file" in (tmp_path / "logs/train.log").read_text()
+    assert typed("tlt-train -r out --log_file logs/parse.log", tmp_path).status == 2
+    assert "are required: -e" in (tmp_path / "logs/parse.log").read_text()
 
 
 def test_detectnet_v2_may_stand_before_the_command(tmp_path):

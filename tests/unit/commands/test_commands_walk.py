@@ -191,7 +191,7 @@ def test_the_deepstream_file_is_whole_and_names_the_export(walk):
     text = (walk[0] / "results/export/nvinfer_config.txt").read_text()
     assert "[property]" in text
     assert "\nonnx-file=tao.onnx\n" in text
-    assert "\nmodel-engine-file=tao.onnx_b1_gpu0_fp16.engine\n" in text
+    assert "\nmodel-engine-file=tao.onnx_b1_gpu0_fp32.engine\n" in text
     assert (walk[0] / "results/export/labels.txt").read_text() == "plate\n"
 
 

@@ -389,3 +389,27 @@ def test_wrong_coco_files_are_named_with_their_entry(tmp_path, change, said):
     (root / "train.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=said):
         convert_dataset(coco_spec(root, ["val", "train"]), tmp_path / "set", workers=1)
+
+
+def test_look_alikes_in_two_coco_files_are_not_blamed_on_partition_mode(tmp_path, caplog):
+    root = coco_folder(tmp_path / "coco", {"val": {"a.png": []}, "train": {"b.png": []}})
+    (root / "train/b.png").write_bytes((root / "val/a.png").read_bytes())
+    with caplog.at_level(logging.WARNING, "detectnet"):
+        convert_dataset(coco_spec(root, ["val", "train"]), tmp_path / "set", workers=1)
+    assert "this split leaks: 2 of 2" in caplog.text
+    assert "put them into one annotation file" in caplog.text
+    assert "partition_mode" not in caplog.text
+
+
+@pytest.mark.parametrize(("percent", "said"), [("0.2", True), ("0", False), ("1", False), ("30", False)])
+def test_a_fraction_as_val_split_is_said(tmp_path, small, caplog, percent, said):
+    with caplog.at_level(logging.WARNING, "detectnet"):
+        converted(small, tmp_path, f"{RANDOM} val_split: {percent} num_shards: 0")
+    sentence = "convert.cfg:1 kitti_config.val_split: val_split is in percent: 0.2 is 0.2 %, 0 of 10 pictures"
+    assert (sentence in caplog.text) is said
+    assert ("in percent" in caplog.text) is said
+
+
+def test_after_a_slash_the_names_begin_with_the_fold(tmp_path, small):
+    convert_dataset(kitti_spec(small, f"{RANDOM} val_split: 20 num_shards: 0"), f"{tmp_path}/out/", workers=1)
+    assert names_in(tmp_path / "out") == ["-fold-000-of-002", "-fold-001-of-002", "_warning.json"]

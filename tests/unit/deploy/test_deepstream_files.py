@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_networks import CLUSTERING, contract
 
-from detectnet.deploy.deepstream import StreamSettings, class_attributes, write_folder
+from detectnet.deploy.deepstream import StreamSettings, class_attributes, infer_text, write_folder
 from detectnet.detection.cluster import ClusterSettings
 from detectnet.errors import UserError
 
@@ -206,3 +206,16 @@ def self_made(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         yield name
+
+
+@pytest.mark.parametrize(("precision", "mode"), [("fp16", "2"), ("fp32", "0")])
+def test_the_precision_of_the_engine_and_where_the_file_is_from(precision, mode):
+    text = infer_text(
+        contract(), StreamSettings(), model="a.onnx", origin="a.contract.json", precision=precision
+    )
+    found = configparser.ConfigParser()
+    found.read_string(text)
+    assert found["property"]["network-mode"] == mode
+    assert found["property"]["model-engine-file"] == f"a.onnx_b1_gpu0_{precision}.engine"
+    assert "Made from a.contract.json." in text.splitlines()[0]
+    assert text.count("for frames of 1920x1080, where an input pixel is 20.0 of them") == 2

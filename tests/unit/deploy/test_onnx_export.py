@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -15,8 +16,9 @@ import pytest
 from small_networks import contract, network, scene
 
 from detectnet.contract import Contract
-from detectnet.deploy.onnx_export import export, to_onnx
+from detectnet.deploy.onnx_export import OPSETS, export, export_file, to_onnx
 from detectnet.errors import UserError
+from detectnet.files import sha256
 from detectnet.network.model import save_model
 
 OPERATORS = {"Conv", "Relu", "Add", "Sigmoid"}
@@ -186,3 +188,28 @@ def test_an_operator_that_the_device_may_not_know_is_refused():
     ]
     with pytest.raises(UserError, match=r"not tried on the device.*Erf"):
         to_onnx(keras.Model(inputs, heads), contract())
+
+
+def test_a_network_and_its_contract_under_other_names(tmp_path):
+    wanted = contract()
+    save_model(network(wanted), tmp_path / "model.keras")
+    sealed = export_file(
+        tmp_path / "model.keras", wanted, tmp_path / "out/a.onnx", tmp_path / "out/a.contract.json"
+    )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.contract.json", "a.onnx"]
+    assert sealed.model_sha256 == sha256(tmp_path / "out/a.onnx")
+    assert json.loads((tmp_path / "out/a.contract.json").read_text())["model_sha256"] == sealed.model_sha256
+
+
+def test_the_operator_sets_that_can_be_written():
+    wanted = contract()
+    model = network(wanted, arch="mobilenet_v2", layers=0)
+    picture = next(inputs_of(wanted))
+    for opset in (OPSETS[0], OPSETS[-1]):
+        made = to_onnx(model, dataclasses.replace(wanted, opset=opset))
+        assert made.opset_import[0].version == opset
+        for found, expected in zip(run(made, picture), keras_outputs(model, picture), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+    for opset in (OPSETS[0] - 1, OPSETS[-1] + 1):
+        with pytest.raises(UserError, match=r"cannot be written\. Allowed: 11 to 18"):
+            to_onnx(model, dataclasses.replace(wanted, opset=opset))

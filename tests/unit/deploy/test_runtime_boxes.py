@@ -168,6 +168,13 @@ def test_a_file_without_metadata_uses_the_contract_beside_it(tmp_path):
         contract_of_onnx(path, {})
 
 
+@pytest.mark.parametrize("name", ["m.hdf5", "m.H5", "m.keras"])
+def test_a_keras_file_is_called_so(tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UserError, match=r"is a Keras model. Allowed: .onnx. Export it first"):
+        OnnxNetwork(tmp_path / name)
+
+
 @pytest.mark.parametrize(("content", "message"), [(None, "does not exist"), (b"junk", "not an ONNX model")])
 def test_a_file_that_is_no_model_is_named(tmp_path, content, message):
     path = tmp_path / "model.onnx"

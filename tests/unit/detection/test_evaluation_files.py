@@ -285,11 +285,12 @@ def test_a_class_with_capitals_is_scored(tmp_path, key, truth_name):
 
 
 def test_pictures_without_any_detection_or_truth(tmp_path, caplog):
-    with caplog.at_level(logging.WARNING, logger="detectnet"):
+    with caplog.at_level(logging.INFO, logger="detectnet"):
         metrics = run(tmp_path, [picture("a"), picture("b")])
     assert metrics["mAP"] is None
     assert metrics["mAP_interval"] is None
     assert row(metrics)["threshold"] is None
+    assert "None" not in caplog.text
     assert len(pd.read_csv(tmp_path / "detections.csv")) == 0
     assert "No cell's coverage is above coverage_threshold" in caplog.text
 

@@ -13,7 +13,7 @@ from detectnet.errors import UserError
 from detectnet.files import sha256
 from detectnet.network.backbones import BACKBONES
 from detectnet.network.model import load_model
-from detectnet.network.training import train
+from detectnet.network.training import initial_file, train
 from detectnet.spec.check_model import ARCHS
 
 
@@ -98,3 +98,21 @@ def test_specs_allow_what_is_built():
         arch: (family.depths, family.freezable[0], family.freezable[-1]) for arch, family in BACKBONES.items()
     }
     assert {arch: (one.layers, *one.blocks) for arch, one in ARCHS.items()} == built
+
+
+def test_the_spec_means_the_working_directory_and_then_the_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_BASE_PATH", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    named = record_files.experiment(model='pretrained_model_file: "m.hdf5"')
+    with pytest.raises(
+        UserError, match=r"pretrained_model_file: the initial model does not exist.*data/m\.hdf5"
+    ):
+        initial_file(named)
+    (tmp_path / "data/m.hdf5").touch()
+    assert initial_file(named) == tmp_path / "data/m.hdf5"
+    (tmp_path / "work/m.hdf5").touch()
+    assert initial_file(named).resolve() == tmp_path / "work/m.hdf5"
+    with pytest.raises(UserError, match="does not exist"):
+        initial_file(named, tmp_path / "nix.keras")

@@ -119,6 +119,11 @@ def test_val_split_of_all_or_nothing(dataset, percent):
     assert parse(dataset.replace("val_split: 14", f"val_split: {percent}")).kitti_config.val_split == percent
 
 
+def test_a_share_for_val_split_is_noted(dataset):
+    spec = parse(dataset.replace("val_split: 14", "val_split: 0.2"))
+    assert "is written as 20" in note(spec, "kitti_config.val_split").text
+
+
 def test_retraining_with_qat_and_services(experiment, line_of):
     text = experiment.replace(
         "  checkpoint_interval: 10\n",
