@@ -166,7 +166,7 @@ def test_equal_models_are_equal_files(tmp_path):
     ("name", "content", "words"),
     [
         ("missing.keras", None, "does not exist"),
-        ("broken.keras", b"not a zip", "not a Keras model"),
+        ("broken.keras", b"not a zip", "a ZIP archive, and this is none"),
         ("model.tlt", b"", "encrypted with its user's key"),
         ("model.etlt", b"", "exported for TensorRT and encrypted"),
     ],
