@@ -105,6 +105,11 @@ def read_shard(path: PathLike) -> Iterator[dict[str, example_proto.Values]]:
             raise _damaged(path, offset, str(error)) from error
 
 
+def source_of(path: PathLike) -> str:
+    """The source that a shard belongs to: its file's name up to ``-fold-``."""
+    return Path(path).name.partition("-fold-")[0]
+
+
 def read_records(paths: Iterable[PathLike]) -> Iterator[Record]:
     """Yield the pictures of several record files, file after file in the order given.
 
@@ -112,7 +117,7 @@ def read_records(paths: Iterable[PathLike]) -> Iterator[Record]:
         UserError: as `read_shard`, or a record lacks a feature of NVIDIA's schema.
     """
     for path in paths:
-        source = Path(path).name.partition("-fold-")[0]
+        source = source_of(path)
         for number, features in enumerate(read_shard(path)):
             yield _record(features, source, f"{path} record {number}")
 

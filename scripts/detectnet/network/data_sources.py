@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from detectnet.data.data_root import places
-
-FOLD = "-fold-"
+from detectnet.data.tfrecord import source_of
 
 
 def entries_of(shard: Path, patterns: Sequence[str]) -> tuple[int, ...]:
@@ -26,7 +25,7 @@ def entries_of(shard: Path, patterns: Sequence[str]) -> tuple[int, ...]:
     tests = (
         lambda pattern: any(own.match(str(place.absolute())) for place in places(pattern)),
         own.match,
-        lambda pattern: fnmatchcase(_name(shard), _name(PurePath(pattern))),
+        lambda pattern: fnmatchcase(source_of(shard), source_of(pattern)),
     )
     for test in tests:
         found = tuple(
@@ -35,7 +34,3 @@ def entries_of(shard: Path, patterns: Sequence[str]) -> tuple[int, ...]:
         if found:
             return found
     return ()
-
-
-def _name(path: PurePath) -> str:
-    return path.name.partition(FOLD)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detectnet.spec.contract import clustering_of, contract_of
 from detectnet.spec.conversion import mode_of, shards_of, share_of
-from detectnet.spec.load import load, load_cluster_params, notes_of, parse
+from detectnet.spec.load import load, notes_of, parse
 from detectnet.spec.message import Message, text_of
 from detectnet.spec.problems import Note, OtherKindError, Problem, SpecError
 
@@ -17,7 +17,6 @@ __all__ = [
     "clustering_of",
     "contract_of",
     "load",
-    "load_cluster_params",
     "mode_of",
     "notes_of",
     "parse",

@@ -48,11 +48,6 @@ def load(path: PathLike, kind: str | None = None, *, for_rules: bool = True) -> 
     return message
 
 
-def load_cluster_params(path: PathLike) -> Message:
-    """Read and check the JSON clustering file of TLT 1.0 (``cluster_params.json``); raises as ``load``."""
-    return load(path, "cluster_params")
-
-
 def parse(text: str, kind: str | None = None, name: str = "<text>") -> Message:
     """As ``load``, of a text; ``name`` stands for the file in messages. Nothing is logged."""
     tree, problems = read(text)

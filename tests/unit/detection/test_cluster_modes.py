@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from five_boxes import FIVE, FIVE_COVERAGE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,17 +12,6 @@ from detectnet.contract import Contract
 from detectnet.detection.cluster import ClusterSettings, cluster, detect
 from detectnet.errors import UserError
 
-FIVE = np.array(
-    [
-        (100, 100, 200, 180),
-        (104, 98, 206, 182),
-        (98, 104, 196, 176),
-        (400, 100, 460, 150),
-        (150, 110, 250, 190),
-    ],
-    dtype=float,
-)
-FIVE_COVERAGE = np.array([0.6, 0.5, 0.3, 0.95, 0.4])
 EPS = ClusterSettings(dbscan_eps=0.2, dbscan_min_samples=1)
 
 

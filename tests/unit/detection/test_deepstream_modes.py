@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from five_boxes import FIVE, FIVE_COVERAGE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,17 +23,6 @@ from detectnet.detection.cluster import (
 from detectnet.detection.decode import decode, decode_deepstream
 from detectnet.errors import UserError
 
-FIVE = np.array(
-    [
-        (100, 100, 200, 180),
-        (104, 98, 206, 182),
-        (98, 104, 196, 176),
-        (400, 100, 460, 150),
-        (150, 110, 250, 190),
-    ],
-    dtype=float,
-)
-FIVE_COVERAGE = np.array([0.6, 0.5, 0.3, 0.95, 0.4])
 MEAN = (101, 100.143, 201.286, 179.857)
 
 

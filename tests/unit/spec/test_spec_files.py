@@ -16,7 +16,6 @@ from detectnet.spec import (
     clustering_of,
     contract_of,
     load,
-    load_cluster_params,
     notes_of,
     parse,
     text_of,
@@ -61,7 +60,7 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(put, dataset):
 def test_our_spec_files(run):
     train, retrain = (load(SPECS / run / name) for name in ("experiment_config.cfg", "prunned_config.cfg"))
     dataset = load(SPECS / run / "tlt_dataconvert_config.cfg")
-    params = load_cluster_params(SPECS / run / "cluster_params.json")
+    params = load(SPECS / run / "cluster_params.json")
     size = {"demo": 320, "plates": 640}[run]
     contract = contract_of(train)
     assert (contract.width, contract.height, contract.classes) == (size, size, ("plate",))
