@@ -19,6 +19,7 @@ include: "rules/train.smk"
 include: "rules/prune.smk"
 include: "rules/retrain.smk"
 include: "rules/evaluate.smk"
+include: "rules/audit.smk"
 include: "rules/infer.smk"
 include: "rules/export.smk"
 include: "rules/engine.smk"
@@ -33,6 +34,7 @@ localrules:
     prune,
     retrain,
     evaluate,
+    audit,
     infer,
     export,
     engine,
@@ -52,7 +54,13 @@ rule all:
 
 rule dataset:
     input:
+        expand("data/raw/{source}/source.json", source=SOURCES),
+        expand("data/kitti/{source}/manifest.csv", source=SOURCES),
+        expand("data/resized/{source}/manifest.csv", source=SOURCES),
+        f"{RESULTS}/split.csv",
         expand(f"{RESULTS}/tfrecords/{{source}}.manifest.csv", source=SOURCES),
+        all_shards(TRAINING),
+        all_shards(VALIDATION),
 
 
 rule train:
@@ -73,6 +81,11 @@ rule retrain:
 rule evaluate:
     input:
         expand(f"{RESULTS}/{{stage}}/evaluation/metrics.json", stage=STAGES),
+
+
+rule audit:
+    input:
+        rules.audit_labels.output,
 
 
 rule infer:

@@ -1,5 +1,4 @@
 # Config, names and paths that the other rule files share. No rules here.
-import fcntl
 import hashlib
 import json
 import os
@@ -7,6 +6,7 @@ import re
 import shlex
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,11 +16,19 @@ SCRIPTS = Path(os.path.relpath(workflow.basedir)) / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from detectnet import spec
-from detectnet.config import check_specs, complete, initial_model, pretrained_name
+from detectnet.config import (
+    check_classes,
+    check_specs,
+    complete,
+    initial_model,
+    other_sizes,
+    pretrained_name,
+)
 from detectnet.deploy import rtx
 from detectnet.deploy.cluster_params import load_settings
 from detectnet.errors import UserError
 from detectnet.imports import files_used
+from detectnet.running import hold, job_prefix
 
 try:
     CONFIG = complete(config, Path(workflow.basedir) / "config" / "schema.yaml")
@@ -28,9 +36,10 @@ try:
         "dataset": spec.load(CONFIG["specs"]["dataset"], "dataset"),
         "train": spec.load(CONFIG["specs"]["train"], "experiment"),
         "retrain": spec.load(CONFIG["specs"]["retrain"], "experiment"),
+        "infer": load_settings(CONFIG["specs"]["infer"]),
     }
-    INFERENCE = load_settings(CONFIG["specs"]["infer"])
     check_specs(SPECS)
+    WARNINGS = check_classes(CONFIG, SPECS["train"])
     INITIAL_MODEL = initial_model(CONFIG, SPECS["train"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -62,7 +71,30 @@ def library(rule_name):
 
 def run_script(rule_name):
     """The start of the rule's command; everything the script says also lands in the rule's log."""
-    return f"python {SCRIPTS / rule_name}.py --log {{log}}"
+    return f"python {literal(shlex.quote(f'{SCRIPTS / rule_name}.py'))} --log {{log}}"
+
+
+def literal(text):
+    """Text for a shell command, in which braces stand for themselves."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def optional(option, key):
+    """A parameter: the option with the rule's input of that name, or nothing without such an input."""
+
+    def words(wildcards, input):
+        path = getattr(input, key)
+        return f"{option} {shlex.quote(path)}" if path else ""
+
+    return words
+
+
+def spec_file(name=None):
+    """A parameter: where a spec lies, that of the stage by default.
+
+    Snakemake does not record a parameter that asks for `output`: a moved spec runs nothing again.
+    """
+    return lambda wildcards, output: CONFIG["specs"][name or spec_of_stage(wildcards.stage)]
 
 
 def folder(wildcards, output):
@@ -92,6 +124,13 @@ def all_shards(fold):
     return [path for source in SOURCES for path in shards(source, fold)]
 
 
+def training_shards():
+    """The training fold, without the sources that are kept for measuring."""
+    trained = [name for name in SOURCES if CONFIG["sources"][name]["train"]]
+    return [path for source in trained for path in shards(source, TRAINING)]
+
+
+@cache
 def engines_in_all():
     """Engines that can be built with what is installed; one line says how to get the others."""
     wanted = CONFIG["engine"]["backends"]
@@ -105,36 +144,66 @@ def spec_of_stage(stage):
     return "train" if stage == "train" else "retrain"
 
 
-def pruning_arguments():
+def teacher_of(stage):
+    """The network that a training with distillation learns from; for retraining the one before pruning."""
+    config = SPECS[stage].training_config
+    if not config.has("distillation"):
+        return []
+    if stage == "retrain":
+        return f"{RESULTS}/train/model.keras"
+    return config.distillation.teacher_model_file
+
+
+def pruning_arguments(wildcards):
+    """A function, because names of layers are text of the config and may hold anything."""
     wanted = CONFIG["prune"]
-    if wanted["threshold"] is None:
-        target = f"--ratio {wanted['ratio']}"
-    else:
-        target = f"--threshold {wanted['threshold']}"
-    excluded = "".join(f" --exclude {layer}" for layer in wanted["exclude"])
-    return (
-        f"{target} --normalizer {wanted['normalizer']} --equalization {wanted['equalization']}"
-        f" --granularity {wanted['granularity']} --minimum {wanted['minimum']}{excluded}"
-    )
+    limits = [(f"max-{name}", limit) for name, limit in (wanted["budget"] or {}).items()]
+    norms = [(name, wanted[name]) for name in ("ratio", "threshold") if wanted[name] is not None]
+    given = [
+        *(limits or norms),
+        *((name, wanted[name]) for name in ("normalizer", "equalization") if not limits),
+        *((name, wanted[name]) for name in ("granularity", "minimum")),
+        *(("exclude", layer) for layer in wanted["exclude"]),
+    ]
+    return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given)
 
 
-def declaration(wildcards):
-    return shlex.quote(json.dumps(CONFIG["sources"][wildcards.source], sort_keys=True))
+def calibration_arguments():
+    """What a budget measures sensitivity with, but for the records."""
+    wanted = CONFIG["prune"]
+    if not wanted["budget"]:
+        return ""
+    recalibrate = "" if wanted["recalibrate"] else " --no-recalibrate"
+    return f"--calibration-pictures {wanted['calibration_pictures']}{recalibrate}"
 
 
-def pretrained_arguments():
+def entry_of(wildcards, *keys):
+    """The named keys of a source's entry, as a word of the shell; others do not matter to the rule."""
+    entry = CONFIG["sources"][wildcards.source]
+    return shlex.quote(json.dumps({key: entry[key] for key in keys if key in entry}, sort_keys=True))
+
+
+def converted(wildcards):
+    """How a source is converted."""
+    return entry_of(wildcards, "adapter", "classes", "options", "video_pattern", "unlabelled")
+
+
+def pretrained_arguments(wildcards):
     """Where the weights to start from are; their name is the rule's output."""
     given = CONFIG["pretrained"] or {}
     return [f"--{key} {shlex.quote(given[key])}" for key in ("file", "url", "sha256") if key in given]
 
 
-def place(wildcards):
-    """Where a source comes from, without what only later rules need of its entry."""
+def place(wildcards, output):
+    """Where a source comes from; not recorded (see `spec_file`): what of it matters is `content`."""
+    return entry_of(wildcards, "adapter", "folder", "archive", "upstream")
+
+
+def content(wildcards):
+    """What a source holds, wherever an archive is downloaded from."""
     entry = CONFIG["sources"][wildcards.source]
-    known = {
-        key: entry[key] for key in ("adapter", "folder", "archive", "upstream", "licence") if key in entry
-    }
-    return shlex.quote(json.dumps(known, sort_keys=True))
+    archive = {key: value for key, value in entry.get("archive", {}).items() if key != "url"}
+    return json.dumps([entry.get("folder"), archive, entry.get("upstream")], sort_keys=True)
 
 
 def own_folder(wildcards):
@@ -157,6 +226,7 @@ def files_below(folder):
 
 
 def listed_files(wildcards):
+    """The list of an upstream source's files."""
     return CONFIG["sources"][wildcards.source].get("upstream", {}).get("files", [])
 
 
@@ -171,20 +241,36 @@ def report_config(wildcards):
     return shlex.quote(json.dumps(shown, sort_keys=True))
 
 
-def clear_stale_lock():
-    """Let the same command go on after a kill: Snakemake's own lock outlives its process.
+def say_what_is_odd():
+    """What the config lets pass, but hardly anybody wants."""
+    for warning in WARNINGS:
+        logger.warning(warning)
+    width, height = INPUT.output_image_width, INPUT.output_image_height
+    for name, (old_width, old_height) in other_sizes(SOURCES, width, height).items():
+        logger.warning(
+            f"data/resized/{name} holds pictures of {old_width}x{old_height}, and this run needs"
+            f" {width}x{height}: they are made again. Runs of two sizes need a clone each, or they take turns."
+        )
 
-    The kernel drops this lock with the process that held it, so whoever gets it is alone here.
+
+def clear_stale_lock():
+    """Let the same command go on after a kill, when Snakemake's own lock outlives its process.
+
+    The kernel drops our lock with the process that held it, so whoever gets it is alone here; not alone
+    are jobs that outlived it, and these are refused.
     """
-    Path(".snakemake").mkdir(exist_ok=True)
-    handle = open(".snakemake/running", "w")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return None
-    shutil.rmtree(".snakemake/locks", ignore_errors=True)
+        handle = hold(LOCK)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if handle:
+        shutil.rmtree(".snakemake/locks", ignore_errors=True)
     return handle
 
 
-if workflow.is_main_process and not workflow.dryrun:
-    RUNNING = clear_stale_lock()
+LOCK = Path(".snakemake/running")
+shell.prefix(f"set -euo pipefail; {literal(job_prefix(LOCK))}")
+if workflow.is_main_process:
+    say_what_is_odd()
+    if not workflow.dryrun:
+        RUNNING = clear_stale_lock()

@@ -19,7 +19,7 @@ rule write_deepstream:
         runtime=10,
     params:
         out=folder,
-        uri=CONFIG["deepstream"]["uri"],
+        uri=lambda wildcards: CONFIG["deepstream"]["uri"],
         width=CONFIG["deepstream"]["width"],
         height=CONFIG["deepstream"]["height"],
     message:

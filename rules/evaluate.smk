@@ -32,12 +32,12 @@ rule evaluate_detector:
         mem_mb=8000,
         runtime=120,
     params:
-        spec=lambda wildcards: CONFIG["specs"][spec_of_stage(wildcards.stage)],
+        spec=spec_file(),
         messages=lambda wildcards: messages(spec_of_stage(wildcards.stage), *EVALUATION_MESSAGES),
         out=folder,
     message:
         "Evaluating stage {wildcards.stage}"
     shell:
         run_script("evaluate_detector")
-        + " --model {input.model} --stage {wildcards.stage} --spec {params.spec}"
+        + " --model {input.model} --stage {wildcards.stage} --spec {params.spec:q}"
         " --validation {input.validation} --out {params.out} --threads {threads}"

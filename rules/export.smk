@@ -21,7 +21,7 @@ rule export_onnx:
         mem_mb=4000,
         runtime=30,
     params:
-        spec=CONFIG["specs"]["retrain"],
+        spec=spec_file("retrain"),
         messages=messages("retrain", *EVALUATION_MESSAGES, "augmentation_config.preprocessing"),
         opset=CONFIG["export"]["opset"],
         pictures=CONFIG["export"]["parity_pictures"],
@@ -29,5 +29,5 @@ rule export_onnx:
     message:
         "Exporting the retrained network to ONNX"
     shell:
-        run_script("export_onnx") + " --model {input.model} --spec {params.spec} --opset {params.opset}"
+        run_script("export_onnx") + " --model {input.model} --spec {params.spec:q} --opset {params.opset}"
         " --metrics {input.metrics} --validation {input.validation} --pictures {params.pictures} --out {params.out}"

@@ -20,13 +20,13 @@ rule infer_pictures:
         runtime=120,
     params:
         out=folder,
-        spec=lambda wildcards: CONFIG["specs"][spec_of_stage(wildcards.stage)],
-        cluster_params=CONFIG["specs"]["infer"],
-        settings=INFERENCE.to_text(),
+        spec=spec_file(),
+        cluster_params=spec_file("infer"),
+        settings=SPECS["infer"].to_text(),
         folder=inferred_folder,
     message:
         "Running stage {wildcards.stage} on {wildcards.name}"
     shell:
-        run_script("infer_pictures") + " --model {input.model} --spec {params.spec}"
-        " --cluster-params {params.cluster_params}"
-        " --source {input.source} --out {params.out} --threads {threads}"
+        run_script("infer_pictures") + " --model {input.model} --spec {params.spec:q}"
+        " --cluster-params {params.cluster_params:q}"
+        " --source {input.source:q} --out {params.out} --threads {threads}"

@@ -18,7 +18,7 @@ rule convert_kitti:
         runtime=120,
     params:
         out=folder,
-        declaration=declaration,
+        declaration=converted,
     message:
         "Converting {wildcards.source} to KITTI"
     shell:

@@ -16,8 +16,8 @@ rule fetch_pretrained:
         mem_mb=1000,
         runtime=60,
     params:
-        place=pretrained_arguments(),
+        place=pretrained_arguments,
     message:
         "Fetching the pretrained weights {wildcards.weights}"
     shell:
-        run_script("fetch_pretrained") + " {params.place}" ' --mirror "$DETECTNET_MIRROR" --out {output}'
+        run_script("fetch_pretrained") + " {params.place}" ' --mirror "$DETECTNET_MIRROR" --out {output:q}'

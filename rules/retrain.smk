@@ -3,8 +3,9 @@ rule retrain_detector:
     input:
         library("retrain_detector"),
         model=f"{RESULTS}/prune/model.keras",
-        training=all_shards(TRAINING),
+        training=training_shards(),
         validation=all_shards(VALIDATION),
+        teacher=teacher_of("retrain"),
     output:
         expand(f"{RESULTS}/retrain/{{file}}", file=TRAINED_FILES),
     log:
@@ -18,12 +19,13 @@ rule retrain_detector:
         mem_mb=16000,
         runtime=1440,
     params:
-        spec=CONFIG["specs"]["retrain"],
+        spec=spec_file("retrain"),
         messages=messages("retrain", *TRAINING_MESSAGES),
         out=folder,
+        teacher=optional("--teacher", "teacher"),
     message:
         "Retraining the pruned network"
     shell:
         run_script("retrain_detector")
-        + " --spec {params.spec} --initial-model {input.model} --training {input.training}"
-        " --validation {input.validation} --out {params.out} --threads {threads}"
+        + " --spec {params.spec:q} --initial-model {input.model} --training {input.training}"
+        " --validation {input.validation} {params.teacher} --out {params.out} --threads {threads}"

@@ -24,6 +24,7 @@ rule fetch_source:
     params:
         out=folder,
         declaration=place,
+        content=content,
         folder=own_folder,
     message:
         "Fetching the raw pictures of {wildcards.source}"

@@ -24,7 +24,7 @@ rule split_groups:
         mode=spec.mode_of(SPECS["dataset"]),
         distance=CONFIG["split"]["hash_distance"],
         fixed=fixed_folds(),
-        keep=lambda wildcards, input: f"--previous {input.keep}" if input.keep else "",
+        keep=optional("--previous", "keep"),
         manifests=[f"--manifest {name}=data/resized/{name}/manifest.csv" for name in SOURCES],
         originals=[f"--original {name}=data/kitti/{name}/manifest.csv" for name in SOURCES],
     message:

@@ -21,9 +21,10 @@ TRAINED_FILES = ["model.keras", "model.hdf5", "history.csv", "status.jsonl", "sp
 rule train_detector:
     input:
         library("train_detector"),
-        training=all_shards(TRAINING),
+        training=training_shards(),
         validation=all_shards(VALIDATION),
         initial=INITIAL_MODEL or [],
+        teacher=teacher_of("train"),
     output:
         expand(f"{RESULTS}/train/{{file}}", file=TRAINED_FILES),
     log:
@@ -37,12 +38,13 @@ rule train_detector:
         mem_mb=16000,
         runtime=1440,
     params:
-        spec=CONFIG["specs"]["train"],
+        spec=spec_file("train"),
         messages=messages("train", *TRAINING_MESSAGES),
         out=folder,
-        initial=f"--initial-model {shlex.quote(INITIAL_MODEL)}" if INITIAL_MODEL else "",
+        initial=optional("--initial-model", "initial"),
+        teacher=optional("--teacher", "teacher"),
     message:
         "Training the network"
     shell:
-        run_script("train_detector") + " --spec {params.spec} --training {input.training}"
-        " --validation {input.validation} {params.initial} --out {params.out} --threads {threads}"
+        run_script("train_detector") + " --spec {params.spec:q} --training {input.training}"
+        " --validation {input.validation} {params.initial} {params.teacher} --out {params.out} --threads {threads}"

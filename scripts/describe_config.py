@@ -16,8 +16,13 @@ from detectnet.logs import parser, run
 HEAD = """# Configuration
 
 `config.yaml` is the embedded demo, `plates.yaml` the real run (`snakemake --configfile config/plates.yaml`).
-A single value can be given on the command line: `snakemake --config run=second`. Unknown keys are refused.
-Further `--configfile` files are merged over the ones before them.
+A single value can be given on the command line: `snakemake --config run=second prune='{ratio: 0.3}'`. Unknown
+keys are refused. Further `--configfile` files are merged over the ones before them.
+
+Commands are typed inside the environment, or with `uv run --frozen` before them.
+
+All runs in a clone share `data/`: two that need another input size or other entries of the same sources take
+turns in making `data/resized/` and `data/kitti/`, so give each a clone.
 
 The spec files that `specs` names are TLT's own; `python scripts/check_spec.py FILE` explains one. Paths
 inside them are replaced by those of the workflow. `*` stands for a name of your choice. This page is

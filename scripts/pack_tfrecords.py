@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 
 from detectnet import spec
+from detectnet.data import corrections
 from detectnet.data.packing import list_shards, pack_source
+from detectnet.errors import UserError
 from detectnet.logs import parser, positive, run
 
 
@@ -18,6 +20,8 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--split", type=Path, required=True, help="split.csv")
     made.add_argument("--spec", type=Path, required=True, help="dataset spec (kitti_config)")
     made.add_argument("--out-dir", type=Path, required=True, help="folder for the shards")
+    made.add_argument("--corrections", type=Path, help="reviewed corrections of training labels, a CSV")
+    made.add_argument("--originals", type=Path, help="manifest.csv of the KITTI source, for the corrections")
     made.add_argument("--workers", type=positive, help="processes; without it, one per core")
     part = made.add_mutually_exclusive_group()
     part.add_argument(
@@ -30,11 +34,16 @@ def arguments() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Pack as the command line says."""
     dataset = spec.load(args.spec, "dataset")
+    if (args.corrections is None) != (args.originals is None):
+        raise UserError("one without the other", where="--corrections, --originals", allowed="both or none")
+    reviewed = args.corrections and corrections.load(
+        args.corrections, args.originals, args.split, args.source
+    )
     inputs = (args.manifest, args.split, dataset, args.out_dir, args.source)
     if args.list_only:
-        list_shards(*inputs, workers=args.workers)
+        list_shards(*inputs, corrections=reviewed, workers=args.workers)
     else:
-        pack_source(*inputs, workers=args.workers, only=args.shard)
+        pack_source(*inputs, corrections=reviewed, workers=args.workers, only=args.shard)
 
 
 if __name__ == "__main__":

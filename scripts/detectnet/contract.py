@@ -9,6 +9,8 @@ from typing import Any
 from detectnet.errors import UserError, did_you_mean
 
 STRIDE = 16
+TOP_LEFT, STRETCH = "top-left", "stretch"
+LETTERBOXES = (TOP_LEFT, STRETCH)
 BBOX_SCALE = 35.0
 BBOX_OFFSET = 0.5
 
@@ -22,7 +24,7 @@ class Contract:
         channels: 3 (RGB) or 1 (grey).
         channel_order: order of the input's channels.
         scale, offsets: input = scale * (pixel - offset), pixel in 0..255.
-        letterbox: ``top-left``: aspect kept, picture at the top left corner.
+        letterbox: ``top-left``: aspect kept, picture at the top left corner; ``stretch``: it fills the input.
         interpolation: scaling filter, bilinear without anti-aliasing as nvinfer's ``scaling-filter=1``.
         padding: pixel value of what the picture does not cover, applied after scaling.
         stride: input pixels per cell of the output grid.
@@ -42,7 +44,7 @@ class Contract:
     channel_order: str = "RGB"
     scale: float = 1 / 255
     offsets: tuple[float, ...] = (0.0, 0.0, 0.0)
-    letterbox: str = "top-left"
+    letterbox: str = TOP_LEFT
     interpolation: str = "linear"
     padding: int = 0
     stride: int = STRIDE

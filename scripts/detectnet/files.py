@@ -46,8 +46,12 @@ def check_writable(folder: PathLike) -> None:
 
     Raises:
         OSError: there is a file of its name or above it, it is read-only, the disk is full.
+        UserError: no folder can be made there, as below /proc.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise UserError("no folder can be made here", where=folder, remedy="Choose another one.") from error
     with tempfile.TemporaryFile(dir=folder) as handle:
         handle.write(b"\0")
 

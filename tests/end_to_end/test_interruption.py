@@ -1,4 +1,7 @@
-"""A killed run leaves nothing that looks finished, and the same command goes on from the checkpoint."""
+"""A killed run leaves nothing that looks finished, and the same command goes on from the checkpoint.
+
+A job that outlives its Snakemake is not started a second time beside itself.
+"""
 
 import os
 import signal
@@ -49,3 +52,28 @@ def test_killed_process_group_and_the_same_command_again(unfinished):
     assert not status.exists()
     history = (trained / "history.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in history[1:]] == [str(epoch) for epoch in range(1, 41)]
+
+
+def test_a_job_that_outlives_snakemake_is_waited_for(unfinished):
+    unfinished.edit("config/tiny.yaml", "count: 24", "count: 2000")
+    wanted = "data/raw/rendered_training/source.json"
+    running = subprocess.Popen(
+        unfinished.command(wanted),
+        cwd=unfinished.folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(lambda: list(unfinished.folder.glob("data/raw/rendered_training/images/*")), running, 120)
+        running.kill()
+        running.wait()
+        said = unfinished.run(wanted, check=False)
+        assert "still at work here" in said
+        assert "(render_scenes.py)" in said
+        assert "Rendering the scenes" not in said
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+    unfinished.edit("config/tiny.yaml", "count: 2000", "count: 2")
+    assert "Rendering the scenes" in unfinished.run(wanted)

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 import h5py
 import pandas as pd
 import pytest
+import yaml
 from conftest import STAGES, TINY
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +23,7 @@ AFTER_TRAIN = {
     "write_deepstream",
     "build_report",
 }
+SPLIT = {"split_groups", "pack_tfrecords"}
 EVERYTHING_TRAINED = AFTER_TRAIN | {"train_detector"}
 AFTER_PRUNE = AFTER_TRAIN - {"prune_detector"}
 AFTER_RETRAIN = AFTER_PRUNE - {"retrain_detector"}
@@ -153,7 +156,7 @@ def test_report_needs_nothing_from_outside(finished):
             "tlt_dataconvert_config.cfg",
             r"val_split: \S+",
             "val_split: 33",
-            EVERYTHING_TRAINED | {"split_groups", "pack_tfrecords"},
+            EVERYTHING_TRAINED | SPLIT,
         ),
         (
             "tlt_dataconvert_config.cfg",
@@ -175,6 +178,120 @@ def test_a_changed_spec_field_runs_from_where_it_matters(finished, spec, old, ne
     found = re.search(old, text)
     with edited(finished, name, found[0], new):
         assert finished.planned() == runs
+
+
+@contextmanager
+def configured(project, key, value):
+    """Give one key of the config another value for a while; None takes it out."""
+    *outer, last = key.split(".")
+    path = project.folder / TINY
+    before = path.read_text()
+    config = inner = yaml.safe_load(before)
+    for part in outer:
+        inner = inner.setdefault(part, {})
+    inner.pop(last, None)
+    if value is not None:
+        inner[last] = value
+    path.write_text(yaml.safe_dump(config))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "runs"),
+    [
+        ("sources.rendered_training.licence", "another licence", ALWAYS),
+        ("sources.rendered_training.url", "https://example.org", ALWAYS),
+        ("sources.rendered_training.fold", None, EVERYTHING_TRAINED | SPLIT),
+        (
+            "sources.rendered_training.classes",
+            {"plate": "plate", "sign": "plate"},
+            EVERYTHING_TRAINED | SPLIT | {"convert_kitti", "letterbox_pictures"},
+        ),
+        (
+            "sources.rendered_training.scenes.seed",
+            12,
+            EVERYTHING_TRAINED | SPLIT | {"render_scenes", "convert_kitti", "letterbox_pictures"},
+        ),
+        ("split.hash_distance", 4, EVERYTHING_TRAINED | SPLIT),
+        ("prune.ratio", 0.3, AFTER_TRAIN),
+        ("infer.again", "data/clips/passing_cars.mp4", {"infer_pictures"}),
+        ("export.parity_pictures", 4, AFTER_EXPORT | {"export_onnx"}),
+        ("deepstream.width", 1280, {"write_deepstream", "build_report"}),
+        ("report.title", "Plates", ALWAYS),
+        ("mirror", "/nowhere", set()),
+    ],
+)
+def test_a_changed_config_key_runs_from_where_it_matters(finished, key, value, runs):
+    with configured(finished, key, value):
+        assert finished.planned() == runs
+
+
+def test_moved_specs_run_nothing_again(finished):
+    specs = yaml.safe_load((finished.folder / TINY).read_text())["specs"]
+    moved = {name: f"config/my specs/{name}-{path.rsplit('/', 1)[-1]}" for name, path in specs.items()}
+    (finished.folder / "config/my specs").mkdir()
+    for name, path in specs.items():
+        (finished.folder / moved[name]).write_text((finished.folder / path).read_text())
+    with configured(finished, "specs", moved):
+        assert finished.planned() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("data/raw/rendered_training/source.json", "render_scenes"),
+        ("data/kitti/rendered_training/manifest.csv", "convert_kitti"),
+        ("data/resized/rendered_validation/manifest.csv", "letterbox_pictures"),
+        ("results/tiny/split.csv", "split_groups"),
+        (
+            "results/tiny/tfrecords/rendered_training-fold-001-of-002-shard-00001-of-00002",
+            "pack_tfrecords",
+        ),
+    ],
+)
+def test_the_target_dataset_misses_each_of_its_files(finished, name, rule):
+    path = finished.folder / name
+    away = path.rename(f"{path}.away")
+    try:
+        assert rule in finished.planned("dataset")
+    finally:
+        away.rename(path)
+
+
+@pytest.fixture
+def fetched(unfinished):
+    """A project with a fetched and converted source: a folder of its own."""
+    (unfinished.folder / "mine").mkdir()
+    Image.new("RGB", (64, 48)).save(unfinished.folder / "mine/a.jpg")
+    config = yaml.safe_load((unfinished.folder / TINY).read_text())
+    config["sources"]["own"] = {"adapter": "folder", "licence": "mine", "folder": "mine"}
+    (unfinished.folder / TINY).write_text(yaml.safe_dump(config))
+    unfinished.run("data/kitti/own/manifest.csv")
+    return unfinished
+
+
+def test_what_only_the_report_shows_fetches_and_converts_nothing_again(fetched):
+    for key, value, runs in (
+        ("licence", "yours", set()),
+        ("url", "https://example.org", set()),
+        ("fold", "training", set()),
+        ("unlabelled", "negative", {"convert_kitti"}),
+        ("adapter", "openalpr", {"convert_kitti"}),
+        ("video_pattern", "^(a)", {"convert_kitti"}),
+    ):
+        config = yaml.safe_load((fetched.folder / TINY).read_text())["sources"]["own"]
+        with configured(fetched, "sources.own", {"classes": {}, **config, key: value}):
+            assert fetched.planned("data/kitti/own/manifest.csv") == runs, key
+
+
+def test_the_missing_engine_is_said_once(unfinished):
+    """With rtx installed there is nothing to say."""
+    module = unfinished.folder / "scripts/detectnet/deploy/rtx.py"
+    module.write_text(module.read_text() + "\n\ndef available() -> bool:\n    return False\n")
+    assert unfinished.run("--dry-run").count("No rtx engine is built") == 1
 
 
 @pytest.mark.parametrize(

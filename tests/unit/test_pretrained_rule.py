@@ -48,14 +48,14 @@ def test_a_file_in_the_config_is_fetched_and_handed_to_the_training(folder):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "--file start.hdf5 --mirror" in done.stdout
     assert "--out data/pretrained/mine.hdf5" in done.stdout
-    assert "--initial-model data/pretrained/mine.hdf5 --out" in done.stdout
+    assert "--initial-model data/pretrained/mine.hdf5 " in done.stdout
 
 
 def test_the_specs_own_file_is_an_input_of_the_training(folder):
     done = dry_run(folder, own_spec(folder, "start.hdf5"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "fetch_pretrained" not in done.stdout
-    assert "--initial-model start.hdf5 --out" in done.stdout
+    assert "--initial-model start.hdf5 " in done.stdout
     graph = dry_run(folder, own_spec(folder, "start.hdf5"), show=("--filegraph",)).stdout
     node = next(part for part in graph.split("<table") if ">train_detector<" in part)
     assert ">start.hdf5<" in node[: node.index("train/model.keras")]

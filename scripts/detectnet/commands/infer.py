@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detectnet.commands.flags import CommandLine, add_common, threads
 from detectnet.commands.models import KERAS, experiment_of, located, named, training_spec
@@ -69,9 +69,9 @@ def main(args: argparse.Namespace) -> None:
     settings = load_settings(args.spec, for_rules=False)
     model = located(args.model) if args.model else _model_of(settings)
     params = _with_width(ClusterParams.from_message(settings), args.line_width)
-    classes = _classes(model, params) if model.suffix.lower() in KERAS else ()
+    known = _known(model, params) if model.suffix.lower() in KERAS else {}
     check_writable(args.output)
-    detector = open_detector(model, threads=threads(), classes=classes)
+    detector = open_detector(model, threads=threads(), **known)
     _warn_of_size(settings, detector.contract)
     infer(detector, args.input, args.output, params, suffixes=PICTURES)
 
@@ -80,17 +80,18 @@ def _with_width(params: ClusterParams, width: int | None) -> ClusterParams:
     return params if width is None else dataclasses.replace(params, linewidth=width)
 
 
-def _classes(model: Path, params: ClusterParams) -> tuple[str, ...]:
-    """The classes of a Keras file in the order of its channels, which the file itself does not say."""
+def _known(model: Path, params: ClusterParams) -> dict[str, Any]:
+    """What a Keras file does not say itself: the contract of its training, or the classes alone."""
     if training_spec(model) is None:
         names = tuple(params.clustering)
         log.info(
             "%s does not say its classes; the spec's are trusted in their order: %s", model, ", ".join(names)
         )
-        return names
+        return {"classes": names}
     from detectnet.spec import contract_of
 
-    return params.applied(contract_of(experiment_of(model, None))).classes  # refused before the model is read
+    # clustering for classes that are not the model's is refused before the model is read
+    return {"contract": params.applied(contract_of(experiment_of(model, None)))}
 
 
 def _warn_of_size(settings: Message, contract: Contract) -> None:

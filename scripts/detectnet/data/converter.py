@@ -113,12 +113,6 @@ def convert_dataset(
 def _kitti(spec: Message, workers: int | None) -> tuple[_Dataset, list[list[int]]]:
     """The pictures of ``kitti_config``, and the folds as indices into them, before any shuffling."""
     config, mode = spec.kitti_config, mode_of(spec)
-    if mode == "sequence" and not config.kitti_sequence_to_frames_file:
-        raise UserError(
-            "partition_mode 'sequence' needs kitti_sequence_to_frames_file",
-            where=config.where("partition_mode"),
-            remedy="Name the JSON file, below root_directory_path, that maps sequences to their frames.",
-        )
     found, videos = kitti_pictures(config), sequences(config)
     if mode == "sequence":
         found = _framed(config, found, videos)
@@ -235,6 +229,13 @@ def _planned(
     if not spec.has("coco_config"):
         shards.shuffle(members, mode_of(spec))
     members = _modified(members, spec, validation_fold)
+    for index, fold in enumerate(members):
+        if not fold:
+            log.warning(
+                "%s: fold %d has no picture left; its record files are empty",
+                spec.sample_modifier_config.where(),
+                index,
+            )
     return [
         shard
         for index, (count, fold) in enumerate(zip((count for count, _ in filled), members, strict=True))

@@ -17,6 +17,7 @@ from detectnet.files import PathLike, write_csv, write_json
 from detectnet.spec import mode_of, shards_of
 
 if TYPE_CHECKING:
+    from detectnet.data.corrections import Corrections
     from detectnet.spec import Message
 
 RECORD_FOLDS = (VALIDATION, TRAINING)
@@ -30,6 +31,7 @@ def pack_source(
     out_dir: PathLike,
     source: str,
     *,
+    corrections: Corrections | None = None,
     workers: int | None = None,
     only: Collection[int] | None = None,
 ) -> pd.DataFrame | None:
@@ -40,7 +42,8 @@ def pack_source(
     ``random`` mode NVIDIA's two), cut into ``num_shards`` equal shards, the remainder in the last.
     Then ``<source>.manifest.csv`` (shard, fold, pictures, objects, bytes, sha256) and
     ``<source>_warning.json`` (NVIDIA's list of labels whose corners, cut to whole pixels, span no pixel:
-    they are left out). Shards of an earlier ``num_shards`` are removed. ``workers`` changes no byte.
+    they are left out) and, with ``corrections``, ``<source>_corrections.json`` (how many were applied).
+    Shards of an earlier ``num_shards`` are removed. ``workers`` changes no byte.
 
     Args:
         resized_manifest: ``manifest.csv`` of one source; its folder holds the pictures.
@@ -48,6 +51,8 @@ def pack_source(
         spec: a dataset spec.
         out_dir: where the records go.
         source: name of the source, as in the manifest.
+        corrections: reviewed ones of this source, for the labels of its training fold; no byte of the
+            validation fold depends on them.
         workers: processes, None for every core.
         only: write just the shards of these numbers (of both folds) and no list, for a cluster that
             packs shards in jobs of their own; `list_shards` follows.
@@ -57,15 +62,15 @@ def pack_source(
 
     Raises:
         UserError: the manifest is of another source, the split lacks a picture, the spec asks for other
-            than two partitions, or a label file is damaged.
+            than two partitions, a label file is damaged, or a correction does not match.
     """
-    planned = plan(resized_manifest, split_csv, spec, out_dir, source)
+    planned = plan(resized_manifest, split_csv, spec, out_dir, source, corrections)
     numbers = {shard.number for shard in planned} if only is None else set(only)
     unknown = numbers - {shard.number for shard in planned}
     if unknown:
         raise UserError(f"no shard {min(unknown)}", allowed=f"0 to {max(s.number for s in planned)}")
     shards.write([shard for shard in planned if shard.number in numbers], workers)
-    return _listed(planned, Path(out_dir), source, workers) if only is None else None
+    return _listed(planned, Path(out_dir), source, corrections, workers) if only is None else None
 
 
 def list_shards(
@@ -75,6 +80,7 @@ def list_shards(
     out_dir: PathLike,
     source: str,
     *,
+    corrections: Corrections | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
     """Read the shards that are there, verify every checksum, and write manifest and warnings.
@@ -82,11 +88,17 @@ def list_shards(
     The second half of `pack_source`, with its arguments, result and errors; also a UserError for a
     shard that is missing or damaged.
     """
-    return _listed(plan(resized_manifest, split_csv, spec, out_dir, source), Path(out_dir), source, workers)
+    planned = plan(resized_manifest, split_csv, spec, out_dir, source, corrections)
+    return _listed(planned, Path(out_dir), source, corrections, workers)
 
 
 def plan(
-    resized_manifest: PathLike, split_csv: PathLike, spec: Message, out_dir: PathLike, source: str
+    resized_manifest: PathLike,
+    split_csv: PathLike,
+    spec: Message,
+    out_dir: PathLike,
+    source: str,
+    corrections: Corrections | None = None,
 ) -> list[Shard]:
     """Which picture goes to which place of which shard; writes nothing. Arguments as `pack_source`."""
     rows = manifest.read(resized_manifest).sort_values("image")
@@ -100,6 +112,9 @@ def plan(
         files = root / row.image, root / row.label
         members[fold].append(Picture(frame_id, *files, row.width, row.height, listed_as=row.label))
     shards.shuffle([members[fold] for fold in RECORD_FOLDS], mode_of(spec))
+    if corrections is not None:
+        # After the shuffle: a dropped picture would change the order of validation in NVIDIA's random mode.
+        members[TRAINING] = corrections.applied_to(members[TRAINING])
     members[TRAINING] = modified(members[TRAINING], spec.sample_modifier_config)
     return [
         shard
@@ -136,12 +151,23 @@ def _folds(rows: pd.DataFrame, source: str, split_csv: PathLike) -> list[str]:
     return [by_image[image] for image in rows["image"]]
 
 
-def _listed(planned: list[Shard], out_dir: Path, source: str, workers: int | None) -> pd.DataFrame:
+def _listed(
+    planned: list[Shard],
+    out_dir: Path,
+    source: str,
+    corrections: Corrections | None,
+    workers: int | None,
+) -> pd.DataFrame:
     shards.remove_others(planned, out_dir, source)
     made, counted = shards.described(planned, workers)
     write_csv(out_dir / f"{source}.manifest.csv", made)
     thin = shards.rejected(planned, workers)
     write_json(out_dir / f"{source}_warning.json", thin)
+    applied = out_dir / f"{source}_corrections.json"
+    if corrections is None:
+        applied.unlink(missing_ok=True)
+    else:
+        write_json(applied, corrections.summary())
     names = {name for one in counted for name in one}
     shards.say(source, made, counted, {name: name for name in names}, len(thin))
     return made

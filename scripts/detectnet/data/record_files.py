@@ -13,7 +13,7 @@ from detectnet.logs import log
 if TYPE_CHECKING:
     from detectnet.spec import Message
 
-COMPANIONS = ("_warning.json", ".manifest.csv")
+COMPANIONS = ("_warning.json", "_corrections.json", ".manifest.csv")
 """Ends of the names of the lists that stand beside record files and that ``folder/*`` matches as well."""
 
 

@@ -48,9 +48,10 @@ def split(
     perceptual hash and near-duplicates of the mirror image, across all sources. In ``grouped`` mode a
     group is never in training and validation both: pictures of ``previous`` keep their fold, new ones
     of their group follow, and where a group holds old pictures of both folds its new pictures go to
-    training and its old validation pictures are ``excluded`` from evaluation. All other groups are
-    dealt so that each source comes as near to its share as whole groups allow. ``random`` is NVIDIA's
-    sorted prefix and ``sequence`` NVIDIA's dealing of videos; both may leak, and say how much.
+    training and its old validation pictures are ``excluded`` from evaluation; pictures of a source with a
+    ``fixed`` fold count as old. All other groups are dealt so that each source comes as near to its share
+    as whole groups allow. ``random`` is NVIDIA's sorted prefix and ``sequence`` NVIDIA's dealing of
+    videos; both may leak, and say how much.
 
     Args:
         manifests: source -> its ``manifest.csv`` after resizing, ``mirrored.csv`` beside it.
@@ -345,8 +346,8 @@ def _link_table(made: pd.DataFrame, links: pd.DataFrame, group: np.ndarray, old:
     excluded = int((made["fold"].to_numpy() == EXCLUDED).sum() - (old == EXCLUDED).sum())
     if len(table):
         log.warning(
-            "%d groups join old training and old validation pictures; %d validation pictures leave the "
-            "evaluation, their links are in split_links.csv",
+            "%d groups join pictures whose fold is settled, by an old list or for the whole source, and not "
+            "the same; %d validation pictures leave the evaluation, their links are in split_links.csv",
             int(torn.sum()),
             excluded,
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from detectnet.contract import BBOX_OFFSET, BBOX_SCALE, STRIDE, Contract
+from detectnet.contract import BBOX_OFFSET, BBOX_SCALE, LETTERBOXES, STRIDE, TOP_LEFT, Contract
 from detectnet.deploy.bundle import CONTRACT_FILE, labels_text
 from detectnet.detection.cluster import ClusterSettings, settings_of
 from detectnet.errors import UserError
@@ -86,7 +86,7 @@ def infer_text(
         precision: of the engine that nvinfer builds, a key of ``NETWORK_MODES``.
     """
     _check(contract)
-    scale = max(stream.width / contract.width, stream.height / contract.height)
+    scale = _scale(contract, stream)
     classes = {
         f"class-attrs-{index}": {"label": name, "keys": class_attributes(settings, scale)}
         for index, (name, settings) in enumerate(settings_of(contract).items())
@@ -99,6 +99,12 @@ def infer_text(
         stream=stream,
         scale=round(scale, 4),
     )
+
+
+def _scale(contract: Contract, stream: StreamSettings) -> float:
+    """Frame pixels per network-input pixel, of heights."""
+    across, down = stream.width / contract.width, stream.height / contract.height
+    return max(across, down) if contract.letterbox == TOP_LEFT else down
 
 
 def class_attributes(settings: ClusterSettings, scale: float = 1.0) -> dict[str, int | float]:
@@ -233,7 +239,7 @@ def _property(contract: Contract, model: str, precision: str) -> dict[str, Any]:
         "model-color-format": COLOUR_FORMATS[contract.channel_order],
         "net-scale-factor": repr(contract.scale),
         "offsets": ";".join(map(repr, contract.offsets[: contract.channels])),
-        "maintain-aspect-ratio": 1,
+        "maintain-aspect-ratio": int(contract.letterbox == TOP_LEFT),
         "scaling-filter": SCALING_FILTERS[contract.interpolation],
         "cluster-mode": CLUSTER_MODES[algorithms.pop()],
     }
@@ -242,7 +248,6 @@ def _property(contract: Contract, model: str, precision: str) -> dict[str, Any]:
 def _check(contract: Contract) -> None:
     """Refuse what nvinfer 6.0.1 would silently do otherwise."""
     fixed = {"bbox_scale": BBOX_SCALE, "bbox_offset": BBOX_OFFSET, "stride": STRIDE, "padding": 0}
-    fixed["letterbox"] = "top-left"
     for name, value in fixed.items():
         if getattr(contract, name) != value:
             raise UserError(
@@ -251,6 +256,12 @@ def _check(contract: Contract) -> None:
                 allowed=f"{value}, which is built into nvinfer",
                 remedy="Train with this value to deploy with DeepStream.",
             )
+    if contract.letterbox not in LETTERBOXES:
+        raise UserError(
+            f"letterbox is {contract.letterbox}",
+            where="contract.json",
+            allowed=f"{' and '.join(LETTERBOXES)}, which are built into nvinfer",
+        )
     if contract.interpolation not in SCALING_FILTERS:
         raise UserError(
             f"nvinfer cannot scale with '{contract.interpolation}'",

@@ -8,6 +8,7 @@ where nothing is found; ``images_annotated/`` the pictures with boxes drawn in. 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from detectnet.contract import Contract
 from detectnet.data.kitti import write_detections
 from detectnet.data.pictures import SUFFIXES, load, save_jpeg
 from detectnet.deploy.cluster_params import ClusterParams
@@ -25,6 +27,8 @@ from detectnet.detection.draw import annotate
 from detectnet.errors import UserError
 from detectnet.files import PathLike, atomic_path, write_text
 from detectnet.logs import log, progress
+from detectnet.sources.base import printable
+from detectnet.sources.naming import unique_stems
 from detectnet.spec import contract_of
 from detectnet.spec import load as load_spec
 
@@ -66,6 +70,7 @@ def open_detector(
     spec_path: PathLike | None = None,
     threads: int | None = None,
     classes: tuple[str, ...] = (),
+    contract: Contract | None = None,
 ) -> Detector:
     """The detector of a model file of any stage.
 
@@ -73,7 +78,8 @@ def open_detector(
         model: ``.onnx``, or ``.keras`` or ``.hdf5``, which do not say their classes.
         spec_path: experiment spec of the training, for a Keras file.
         threads: of an ONNX network; None takes all cores.
-        classes: of a Keras file where there is no experiment spec, in the order of its channels.
+        classes: of a Keras file of which nothing else is known, in the order of its channels.
+        contract: of a Keras file whose experiment spec is read already; the file's own input size counts.
 
     Raises:
         UserError: a Keras file without its classes, or another kind of file.
@@ -84,14 +90,21 @@ def open_detector(
     if suffix not in KERAS_SUFFIXES:
         allowed = (".onnx", *KERAS_SUFFIXES)
         raise UserError("this kind of model file is unknown", where=model, allowed=allowed)
-    if spec_path is None and not classes:
+    if spec_path is None and not classes and contract is None:
         raise UserError(f"a {suffix} file does not say its classes", where=model, remedy="Add --spec.")
     from detectnet.deploy.keras_network import KerasNetwork
 
     network = KerasNetwork(model)
-    if spec_path is None:
-        return Detector(network, network.contract(classes))
-    return Detector(network, contract_of(load_spec(spec_path, "experiment")))
+    if spec_path is not None:
+        contract = contract_of(load_spec(spec_path, "experiment"))
+    own = network.contract(classes if contract is None else contract.classes)
+    return Detector(network, own if contract is None else _at_own_size(contract, own))
+
+
+def _at_own_size(contract: Contract, own: Contract) -> Contract:
+    """Coding of boxes and scaling of pictures are the spec's; the input is what the network has."""
+    names = ("width", "height", "channels", "channel_order", "offsets")
+    return dataclasses.replace(contract, **{name: getattr(own, name) for name in names})
 
 
 def infer(
@@ -115,10 +128,11 @@ def infer(
     Returns:
         A line for each picture or frame, in the order of the source. Frames are called
         ``<video>_<6 digits>``, counted from 0. An interrupted video or camera gives those until then.
+        Files are called after the picture's stem, and after its suffix too where several share a stem.
 
     Raises:
-        UserError: the source is missing, empty or unreadable, two pictures have the same stem, or
-            ``out_dir`` holds labels that no inference wrote.
+        UserError: the source is missing, empty or unreadable, or ``out_dir`` holds labels that no
+            inference wrote.
     """
     params = params or ClusterParams.from_contract(detector.contract)
     detector = Detector(detector.network, params.applied(detector.contract), detector.mode)
@@ -153,17 +167,26 @@ def _pictures(source: Path, suffixes: Collection[str]) -> list[Path]:
         return [source]
     found = sorted(path for path in source.iterdir() if path.suffix.lower() in suffixes)
     if not found:
-        raise UserError("the folder holds no pictures", where=source, allowed=sorted(suffixes))
-    stems: dict[str, Path] = {}
-    for path in found:
-        if path.stem in stems:
-            raise UserError(
-                f"{stems[path.stem].name} and {path.name} would write the same label file",
-                where=source,
-                remedy="Rename one of them.",
-            )
-        stems[path.stem] = path
+        below = sorted(path for path in source.rglob("*") if path.suffix.lower() in suffixes)
+        raise UserError(
+            f"the folder holds no pictures itself, its sub-folders hold {len(below)}"
+            if below
+            else "the folder holds no pictures",
+            where=source,
+            allowed=sorted(suffixes),
+            remedy=f"Name the sub-folder, as {below[0].parent}." if below else None,
+        )
     return found
+
+
+def _stems(pictures: list[Path]) -> dict[str, str]:
+    """What the files of each picture are called, by its name."""
+    stems = unique_stems(path.name for path in pictures)
+    changed = [path for path in pictures if stems[path.name] != printable(path.stem)]
+    if changed:
+        first = changed[0].name
+        log.info("%d pictures share a stem: files of %s are called %s", len(changed), first, stems[first])
+    return stems
 
 
 def _refuse_foreign_labels(out: Path, source: Path) -> None:
@@ -216,7 +239,7 @@ class _Files:
 
 
 def _each(detector: Detector, pictures: list[Path], files: _Files, params: ClusterParams) -> list[Line]:
-    lines, skipped = [], []
+    lines, skipped, stems = [], [], _stems(pictures)
     for path in progress(pictures, what="inference", unit="pictures"):
         try:
             picture = load(path)
@@ -225,7 +248,7 @@ def _each(detector: Detector, pictures: list[Path], files: _Files, params: Clust
             continue
         found = _shown(detector.detect(picture), params)
         drawn = _drawn(picture, found, params) if params.overlay else None
-        files.finish(*_write(files, path.stem, found, params, drawn))
+        files.finish(*_write(files, stems[path.name], found, params, drawn))
         lines.append(Line(path.name, len(found), found.seconds))
     for reason in skipped:
         log.warning("skipped: %s", reason)

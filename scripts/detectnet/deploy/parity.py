@@ -95,7 +95,8 @@ def compare(record: Record, reference: Network, exported: Network, contract: Con
     """
     where = f"{record.source} {record.frame_id}"
     picture = load_bytes(record.encoded, where=where)
-    inside, _ = letterbox(picture, contract.width, contract.height, contract.interpolation)
+    how = (contract.width, contract.height, contract.interpolation, contract.letterbox)
+    inside, _ = letterbox(picture, *how)
     inputs = to_input(inside, contract)[None]
     (cov_a,), (bbox_a,) = reference(inputs)
     (cov_b,), (bbox_b,) = exported(inputs)

@@ -70,11 +70,11 @@ def predict_onnx(
         threads: of the network.
 
     Raises:
-        UserError: the file was exported with another input size or other classes than the spec's.
+        UserError: the file was exported with another input, letterbox or other classes than the spec's.
     """
     network = OnnxNetwork(model, threads)
     wanted = contract_of(experiment)
-    for name in ("width", "height", "channels", "classes"):
+    for name in ("width", "height", "channels", "classes", "letterbox"):
         found, expected = getattr(network.contract, name), getattr(wanted, name)
         if found != expected:
             raise UserError(

@@ -148,8 +148,9 @@ class Detector:
         if not pictures:
             return []
         started = time.perf_counter()
-        size = (self.contract.width, self.contract.height)
-        boxed = [letterbox(picture, *size, self.contract.interpolation) for picture in pictures]
+        wanted = self.contract
+        how = (wanted.width, wanted.height, wanted.interpolation, wanted.letterbox)
+        boxed = [letterbox(picture, *how) for picture in pictures]
         inputs = np.stack([to_input(inside, self.contract) for inside, _ in boxed])
         cov, bbox = self.network(inputs)
         made = [self._found(*one) for one in zip(cov, bbox, (geometry for _, geometry in boxed), pictures)]

@@ -28,6 +28,11 @@ def training_parser(description: str, *, retrain: bool = False) -> argparse.Argu
         if retrain
         else "instead of the spec's pretrained_model_file",
     )
+    made.add_argument(
+        "--teacher",
+        type=Path,
+        help="model.keras to learn from, instead of the spec's teacher_model_file (distillation)",
+    )
     made.add_argument("--threads", type=int, default=2, help="threads of network and input pipeline")
     made.add_argument(
         "--afresh", action="store_true", help="drop this training's checkpoints and finished result"
@@ -45,6 +50,7 @@ def train_as_asked(experiment: Message, args: argparse.Namespace) -> None:
         args.validation,
         args.out,
         initial_model=args.initial_model,
+        teacher=args.teacher,
         threads=args.threads,
         resume=not args.afresh,
     )

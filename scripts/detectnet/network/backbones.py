@@ -23,16 +23,18 @@ class Backbone:
         depths: allowed ``num_layers``; empty where that field means nothing.
         freezable: numbers that ``freeze_blocks`` may hold.
         widths: whether ``width_multiplier`` may differ from 1.
+        dilates: whether ``dilation`` may.
     """
 
     build: Callable[[KerasTensor, Template], KerasTensor]
     depths: tuple[int, ...]
     freezable: range
     widths: bool = False
+    dilates: bool = False
 
 
 BACKBONES = {
-    "resnet": Backbone(resnet.resnet, tuple(resnet.UNITS), range(5), widths=True),
+    "resnet": Backbone(resnet.resnet, tuple(resnet.UNITS), range(5), widths=True, dilates=True),
     "vgg": Backbone(vgg.vgg, tuple(vgg.UNITS), range(1, 6)),
     "mobilenet_v1": Backbone(mobilenet_v1, (), range(len(V1_BLOCKS) + 1)),
     "mobilenet_v2": Backbone(mobilenet_v2, (), range(len(V2_BLOCKS))),

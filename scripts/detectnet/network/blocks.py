@@ -47,6 +47,7 @@ class Template:
         width_multiplier: factor on all filter counts, rounded to a multiple of 8, at least 8.
         seed: of the initial kernels.
         policy: Keras dtype policy of all layers.
+        dilation: cells between the taps of the last block's 3x3 convolutions.
     """
 
     num_layers: int = 18
@@ -58,6 +59,7 @@ class Template:
     width_multiplier: float = 1.0
     seed: int = 42
     policy: str = "float32"
+    dilation: int = 1
 
     def filters(self, count: int) -> int:
         """``count`` filters after the width multiplier: a multiple of 8, at least 8."""
@@ -86,16 +88,19 @@ def convolve(
     block: int,
     stride: int = 1,
     bias: bool = True,
+    dilation: int = 1,
 ) -> KerasTensor:
-    """A convolution padded by (kernel - 1) / 2 zeros on all four sides; not trained in a frozen block.
+    """A convolution padded by the same number of zeros on all four sides; not trained in a frozen block.
 
-    At stride 1 that is Keras' own "same". At stride 2 it is not (that would pad only right and bottom
-    of a 3x3 kernel on even sizes), so the padding is a layer of its own, ``<name>_padding``.
+    At stride 1 that is Keras' own "same", of (kernel - 1) / 2 zeros times the dilation. At stride 2 it
+    is not (that would pad only right and bottom of a 3x3 kernel on even sizes), so the padding is a layer of
+    its own, ``<name>_padding``; there is no dilation there.
     """
     if stride > 1:
         tensor = padded(tensor, (kernel - 1) // 2, f"{name}_padding", template)
     padding = "same" if stride == 1 else "valid"
-    layer = convolution(name, filters, kernel, template, strides=stride, padding=padding, use_bias=bias)
+    options = {"strides": stride, "padding": padding, "use_bias": bias, "dilation_rate": dilation}
+    layer = convolution(name, filters, kernel, template, **options)
     layer.trainable = block not in template.freeze_blocks
     return layer(tensor)
 

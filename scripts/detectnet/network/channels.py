@@ -109,6 +109,54 @@ def writers(nodes: dict[str, Node], names: Iterable[str]) -> Writers:
     return Writers(found, whole)
 
 
+def prunable_groups(nodes: dict[str, Node], protected: Iterable[str]) -> list[list[str]]:
+    """Convolutions that must keep the same channels, in the order of the graph; only what may be pruned.
+
+    Groups that overlap are one group; a protected member protects all.
+    """
+    order = [name for name, node in nodes.items() if node.makes_channels or node.depthwise]
+    sets = [{name} for name in order]
+    fixed = set(protected)
+    for name, node in nodes.items():
+        if not (node.elementwise or node.depthwise):
+            continue
+        found = writers(nodes, node.sources)
+        wide = {one for one in found.layers if nodes[one].channels == node.channels}
+        together = wide | {name} if node.depthwise else wide
+        fixed |= found.layers - wide
+        if not found.whole:
+            fixed |= together
+        merged = set().union(together, *(one for one in sets if one & together))
+        sets = [one for one in sets if not one & together] + [merged]
+    free = [sorted(one, key=order.index) for one in sets if not one & fixed]
+    return sorted(free, key=lambda one: order.index(one[0]))
+
+
+def origins(nodes: dict[str, Node], groups: list[list[str]]) -> dict[str, Indices]:
+    """For every layer, where each channel of its output comes from.
+
+    Returns:
+        (channels,) int64 by layer: the number of the prunable channel, counted through the groups one after
+        the other; -1 for a channel that always stays.
+    """
+    sizes = [nodes[group[0]].channels for group in groups]
+    starts = np.cumsum([0, *sizes])
+    written = {
+        name: np.arange(start, start + size)
+        for group, start, size in zip(groups, starts, sizes)
+        for name in group
+    }
+    found: dict[str, Indices] = {}
+    for name, node in nodes.items():
+        if node.makes_channels or not node.sources:
+            found[name] = written.get(name, np.full(node.channels, -1))
+        elif node.concatenates:
+            found[name] = np.concatenate([found[source] for source in node.sources])
+        else:
+            found[name] = found[_widest(nodes, node)]
+    return found
+
+
 def surviving(nodes: dict[str, Node], kept: dict[str, Indices]) -> dict[str, Indices]:
     """For every layer the indices of its output channels that are left, ascending.
 
@@ -124,9 +172,7 @@ def surviving(nodes: dict[str, Node], kept: dict[str, Indices]) -> dict[str, Ind
             parts = [start + channels[source] for start, source in zip(starts, node.sources)]
             channels[name] = np.concatenate(parts)
         else:
-            # A broadcast input has one channel; the widest input says what is left.
-            widest = max(node.sources, key=lambda source: nodes[source].channels)
-            channels[name] = channels[widest]
+            channels[name] = channels[_widest(nodes, node)]
     return channels
 
 
@@ -154,6 +200,11 @@ def sliced(model: keras.Model, nodes: dict[str, Node], channels: dict[str, Indic
             [_take(weight, _axes(node, weight, channels)) for weight in node.weights]
         )
     return copy
+
+
+def _widest(nodes: dict[str, Node], node: Node) -> str:
+    """The source that says which channels are left; a broadcast one has a single channel."""
+    return max(node.sources, key=lambda source: nodes[source].channels)
 
 
 def _node(layer: layers.Layer, parents: list[str]) -> Node:

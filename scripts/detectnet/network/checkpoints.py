@@ -74,6 +74,7 @@ class State:
         patience: what the schedule knows of the validations.
         history: one row per finished epoch.
         seconds: wall time spent training, over all resumed runs.
+        cpu_seconds: time of all processors spent by the process, validation and input included, likewise.
         epoch_seconds, wait_seconds: of the running epoch; the second is spent waiting for data.
     """
 
@@ -86,6 +87,7 @@ class State:
     patience: Patience = field(default_factory=Patience)
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     epoch_seconds: float = 0.0
     wait_seconds: float = 0.0
 

@@ -17,7 +17,7 @@ from detectnet.data.record_files import chosen_files
 from detectnet.errors import UserError
 from detectnet.files import PathLike
 from detectnet.logs import log
-from detectnet.network.model import load_model, with_heads
+from detectnet.network.model import build_model, load_model, with_heads
 from detectnet.network.plan import plan_of
 from detectnet.network.preflight import Finding, preflight
 from detectnet.network.preflight.finding import ERROR, error
@@ -67,7 +67,8 @@ def _found(
         return [*refusals, *preflight(experiment, *records, loaded=_loaded(experiment, initial))]
 
     found, unusable = _tried(look)
-    return [*refused, *unusable, *(found or [])]
+    _, unbuilt = _tried(lambda: _build(experiment))
+    return [*refused, *unusable, *unbuilt, *(found or [])]
 
 
 def _tried(work: Callable[[], _Made]) -> tuple[_Made | None, list[Finding]]:
@@ -77,6 +78,14 @@ def _tried(work: Callable[[], _Made]) -> tuple[_Made | None, list[Finding]]:
     except UserError as caught:
         what, remedy = caught.what.rstrip("."), caught.remedy or "Mend it first."
         return None, [error("unusable", what, str(caught.where or "records"), remedy)]
+
+
+def _build(experiment: Message) -> None:
+    """The network of the spec, for what is wrong with it: its grid, a layer that its heads are to sit on."""
+    if not experiment.model_config.load_graph:
+        contract = contract_of(experiment)
+        size = contract.height, contract.width, contract.channels
+        build_model(experiment.model_config, contract.classes, *size)
 
 
 def _initial(experiment: Message) -> Path | None:

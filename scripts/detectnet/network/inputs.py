@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,10 @@ import tensorflow as tf
 from detectnet.contract import Contract
 from detectnet.errors import UserError
 from detectnet.network import augmentation
-from detectnet.network.augmentation import AugmentationSettings
+from detectnet.network.augmentation import AugmentationSettings, Labels, Mixer, Scene, labels_of
 from detectnet.network.loss import OBJECTIVES
 from detectnet.network.masks import MaskSettings, draw_mask, weights_of, with_mask
+from detectnet.network.picture_store import PictureStore
 from detectnet.network.records import Frame, Records
 from detectnet.network.targets import Targets, TargetSettings, rasterize
 
@@ -31,7 +32,7 @@ class InputSettings:
     """What the pipeline needs besides the records.
 
     Attributes:
-        targets: grid and rasteriser; its width and height are those of the batches.
+        targets: grid and rasteriser; its width and height are those of whole pictures, the network's input.
         augmentation: for training only.
         channels: 3 (RGB) or 1 (grey).
         resize: stretch pictures of another size; otherwise they are cut, or padded with 0, right and bottom.
@@ -39,6 +40,7 @@ class InputSettings:
         corner: x and y of the scaled picture, pixels, where the network's part of it begins.
         cropped: whether the spec asks for that part.
         masks: of the cost.
+        view: width and height of the windows that training sees in the place of whole pictures, or None.
         uniform: draw as often from every data source, instead of in proportion to its size.
         workers: pictures prepared at the same time.
     """
@@ -51,6 +53,7 @@ class InputSettings:
     corner: tuple[int, int] = (0, 0)
     cropped: bool = False
     masks: MaskSettings = field(default_factory=MaskSettings)
+    view: tuple[int, int] | None = None
     uniform: bool = False
     workers: int = 2
 
@@ -73,6 +76,34 @@ class InputSettings:
             masks=MaskSettings.from_spec(experiment),
             uniform=experiment.dataset_config.sampling_mode == "UNIFORM",
             workers=workers,
+        )
+
+    def window(self, width: int, height: int) -> InputSettings:
+        """The same, but training sees windows of this size into the network's input, at its scale.
+
+        A window lies anywhere in what the picture holds. Whatever does not train sees whole pictures still.
+
+        Raises:
+            UserError: the window is larger than the input, or not of whole cells.
+        """
+        stride, whole = self.targets.stride, (self.targets.width, self.targets.height)
+        if width % stride or height % stride or not 0 < width <= whole[0] or not 0 < height <= whole[1]:
+            raise UserError(
+                f"no window of {width} x {height} pixels into an input of {whole[0]} x {whole[1]}",
+                allowed=f"multiples of {stride}, no larger than the input",
+            )
+        return replace(self, view=None if (width, height) == whole else (width, height))
+
+    @property
+    def training(self) -> InputSettings:
+        """Of what the batches of a training hold: their size, and whether cells of cut objects count."""
+        width, height = self.view or (self.targets.width, self.targets.height)
+        targets = replace(self.targets, width=width, height=height)
+        return replace(
+            self,
+            targets=targets,
+            augmentation=self.augmentation.window(width, height) if self.view else self.augmentation,
+            masks=replace(self.masks, grid=targets.grid, hides=self.augmentation.hides),
         )
 
 
@@ -123,28 +154,35 @@ def training_feed(records: Records, settings: InputSettings, *, seed: int, batch
     Raises:
         UserError: the weight of a data source cannot be told.
     """
-    order = SampleOrder(records, seed, settings.uniform)
-    weights = weights_of(records, settings.masks)
+    order, weights = SampleOrder(records, seed, settings.uniform), weights_of(records, settings.masks)
+    store = PictureStore(lambda index: fit_picture(records.frames[index], settings))
+    made = settings.training
+    mixer = Mixer(
+        scene=lambda index: _scene(records.frames[index], store.content(index), settings),
+        count=len(records),
+        donors=np.flatnonzero([len(frame.boxes) for frame in records.frames]),
+        settings=made.augmentation,
+        seed=seed,
+    )
 
     def prepare(sample: int) -> tuple[np.ndarray, ...]:
-        index = order.frame(sample)
-        frame = records.frames[index]
-        change = augmentation.draw(settings.augmentation, seed, sample)
-        picture = augmentation.apply(fit_picture(frame, settings), change, settings.augmentation)
-        return picture, *_truth(frame, settings, change.matrix, weights[index])
+        seen = mixer.make(order.frame(sample), sample)
+        return seen.picture, *_truth(seen.labels, made, weights[list(seen.sources)].mean())
 
-    return _feed(range(steps.start * batch, steps.stop * batch), prepare, settings, batch)
+    return _feed(range(steps.start * batch, steps.stop * batch), prepare, made, batch)
 
 
 def plain_feed(records: Records, settings: InputSettings, *, batch: int) -> Feed:
     """Every picture once, in order, unchanged but for its size; the last batch may be smaller.
 
-    Loss masks are as in training, but all sources weigh the same.
+    Loss masks are as in training, but all sources weigh the same, and all that is cut is an object.
     """
+    unchanged = replace(settings.augmentation, visible_share=0.0)
 
     def prepare(sample: int) -> tuple[np.ndarray, ...]:
         frame = records.frames[sample]
-        return fit_picture(frame, settings), *_truth(frame, settings, np.eye(3), np.float32(1))
+        scene = _scene(frame, fit_picture(frame, settings), settings)
+        return scene.picture, *_truth(labels_of(scene, np.eye(3), unchanged), settings, np.float32(1))
 
     return _feed(range(len(records)), prepare, settings, batch)
 
@@ -234,28 +272,30 @@ def _factors(sizes: np.ndarray, settings: InputSettings) -> np.ndarray:
 
 def plain_labels(frame: Frame, settings: InputSettings) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (N, 4) float32 and classes (N,) int32 for evaluation: cut to the picture, not changed."""
-    return _labels(fit_boxes(frame, settings), frame.classes, settings)
+    boxes, keep = augmentation.clip_boxes(fit_boxes(frame, settings), settings.augmentation)
+    return boxes[keep].astype(np.float32), frame.classes[keep]
 
 
-def _labels(boxes: np.ndarray, classes: np.ndarray, settings: InputSettings) -> tuple[np.ndarray, np.ndarray]:
-    boxes, keep = augmentation.clip_boxes(boxes, settings.augmentation)
-    return boxes[keep].astype(np.float32), classes[keep]
+def _scene(frame: Frame, picture: np.ndarray, settings: InputSettings) -> Scene:
+    """The picture, fitted, and all of its objects, the ones without a target class last."""
+    others = moved(frame.other_boxes, np.array(frame.size), settings)
+    return Scene(
+        picture,
+        boxes=np.concatenate([fit_boxes(frame, settings), others]),
+        classes=np.concatenate([frame.classes, np.full(len(others), -1, np.int32)]),
+        names=(*frame.names, *frame.other_names),
+    )
 
 
-def _truth(
-    frame: Frame, settings: InputSettings, matrix: np.ndarray, weight: np.float32
-) -> tuple[np.ndarray, ...]:
-    """Boxes and classes of a changed picture, and where there are masks its mask and its weight."""
-    boxes = augmentation.transform_boxes(fit_boxes(frame, settings), matrix)
-    labels = _labels(boxes, frame.classes, settings)
+def _truth(labels: Labels, settings: InputSettings, weight: np.float32) -> tuple[np.ndarray, ...]:
+    """Boxes and classes of a picture, and where there are masks its mask and its weight."""
+    drawn = labels.kept & (labels.classes >= 0)
+    truth = labels.boxes[drawn].astype(np.float32), labels.classes[drawn]
     if not settings.masks.active:
-        return labels
-    others = augmentation.transform_boxes(moved(frame.other_boxes, np.array(frame.size), settings), matrix)
+        return truth
     # objects that are too small to be drawn can be masked
-    cut, _ = augmentation.clip_boxes(np.concatenate([boxes, others]), settings.augmentation)
-    classes = np.concatenate([frame.classes, np.full(len(others), -1)])
-    mask = draw_mask(cut, classes, (*frame.names, *frame.other_names), settings.masks)
-    return *labels, mask, weight
+    mask = draw_mask(labels.boxes, labels.classes, labels.names, settings.masks, labels.hidden)
+    return *truth, mask, weight
 
 
 def _feed(samples: range, prepare: object, settings: InputSettings, batch: int) -> Feed:
@@ -302,6 +342,6 @@ def _parts(settings: InputSettings) -> list[tuple[tf.DType, tuple[int | None, ..
         (tf.int32, (None,), np.int32(-1)),
     ]
     if masks.active:
-        grid = (*masks.grid, masks.classes) if masks.filters else (1, 1, 1)
+        grid = (*masks.grid, masks.classes) if masks.spatial else (1, 1, 1)
         parts += [(tf.float32, (*grid, len(OBJECTIVES)), np.float32(0)), (tf.float32, (), np.float32(0))]
     return parts

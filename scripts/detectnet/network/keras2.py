@@ -6,7 +6,8 @@ so there one layer of theirs is two of ours: ``<name>_padding`` and a "valid" la
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -81,17 +82,32 @@ def rebuild(description: Config, where: object) -> keras.Model:
         where: the file, for messages.
 
     Raises:
-        UserError: a layer of a class or with a structure that is not known here.
+        UserError: a layer of a class or with a structure that is not known here, or a damaged description;
+            it names the layer.
     """
-    config = description.get("config", {})
-    if description.get("class_name") not in ("Model", "Functional") or "layers" not in config:
+    config = description.get("config", {}) if isinstance(description, dict) else {}
+    if not {"layers", "input_layers", "output_layers"} <= config.keys():
         raise UserError("the model in the file is not a functional Keras model", where=where)
     tensors: dict[str, KerasTensor] = {}
-    for layer in config["layers"]:
-        tensors[layer["name"]] = _rebuilt(layer, tensors, where)
-    inputs = [tensors[name] for name, *_ in config["input_layers"]]
-    outputs = [tensors[name] for name, *_ in config["output_layers"]]
-    return keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs, name=config.get("name"))
+    for number, layer in enumerate(config["layers"]):
+        name = layer.get("name", number) if isinstance(layer, dict) else number
+        with _blaming(f"{where}, layer {name}"):
+            tensors[layer["name"]] = _rebuilt(layer, tensors, where)
+    with _blaming(f"{where}, input_layers and output_layers"):
+        inputs = [tensors[name] for name, *_ in config["input_layers"]]
+        outputs = [tensors[name] for name, *_ in config["output_layers"]]
+        return keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs, name=config.get("name"))
+
+
+@contextmanager
+def _blaming(where: str) -> Iterator[None]:
+    """What goes wrong with a description, that of a layer for instance, is the description's fault."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        missing = isinstance(error, KeyError)
+        what = f"{error} is missing" if missing else str(error).splitlines()[0]
+        raise UserError(f"the description of the graph is damaged ({what})", where=where) from error
 
 
 def _foldable(padding: layers.Layer, layer: layers.Layer) -> bool:

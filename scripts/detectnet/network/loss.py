@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("cov", "bbox")
 EPSILON = 1e-5
+THINNEST = 1e-3  # width and height of a box without any, in units of the network: 0.035 pixels
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class LossSettings:
         weight_range: smallest and largest objective weight.
         regularization: ``NO_REG``, ``L1`` or ``L2``.
         regularization_weight: factor of the norm.
+        focal_gamma: exponent of a cell's error as a factor of its cross-entropy, >= 0; 0 for no factor.
+        giou_weight: of 1 - GIoU in the bbox cost, >= 0; 0 for L1 alone.
     """
 
     classes: tuple[str, ...]
@@ -42,6 +45,8 @@ class LossSettings:
     weight_range: tuple[float, float]
     regularization: str = "NO_REG"
     regularization_weight: float = 0.0
+    focal_gamma: float = 0.0
+    giou_weight: float = 0.0
 
     @classmethod
     def from_spec(cls, experiment: Message) -> LossSettings:
@@ -66,6 +71,8 @@ class LossSettings:
             weight_range=(cost.min_objective_weight, cost.max_objective_weight),
             regularization=str(regularizer.type),
             regularization_weight=regularizer.weight,
+            focal_gamma=cost.cov_focal_gamma,
+            giou_weight=cost.bbox_giou_weight,
         )
 
 
@@ -104,13 +111,19 @@ def costs(cov: tf.Tensor, bbox: tf.Tensor, targets: Targets, settings: LossSetti
         bbox: (B, h, w, 4C) predicted distances, class-major.
         targets: as made by ``rasterize``.
 
-    The mean is over all cells, empty and masked ones too, as in DetectNet_v2.
+    The mean is over all cells, empty and masked ones too, as in DetectNet_v2. With ``focal_gamma`` a cell's
+    cross-entropy is multiplied by |truth - cov| to that power (quality focal loss: Li et al. 2020), with
+    ``giou_weight`` that many times the mean of 1 - GIoU (Rezatofighi et al. 2019), weighed by cell as
+    the distances are, is added to their cost.
     """
     cov, bbox = tf.cast(cov, tf.float32), tf.cast(bbox, tf.float32)
     truth = targets.cov
     foreground = tf.constant(settings.foreground_weight, tf.float32)
     weight = tf.where(truth > 0.5, foreground, 1 - foreground)
     entropy = -(truth * tf.math.log(cov + EPSILON) + (1 - truth) * tf.math.log(1 - cov + EPSILON))
+    if settings.focal_gamma:
+        # the floor keeps the gradient of exponents below 1 finite where a cell is exactly right
+        entropy *= tf.maximum(tf.abs(truth - cov), EPSILON) ** settings.focal_gamma
     box_weight = targets.cov_norm
     if targets.mask is not None:
         weight, box_weight = weight * targets.mask[..., 0], box_weight * targets.mask[..., 1]
@@ -118,7 +131,29 @@ def costs(cov: tf.Tensor, bbox: tf.Tensor, targets: Targets, settings: LossSetti
     shape = tf.concat([tf.shape(truth), [4]], axis=0)
     distance = tf.reshape(tf.abs(bbox - targets.bbox), shape)
     bbox_cost = tf.reduce_mean(box_weight[..., tf.newaxis] * distance, axis=(0, 1, 2, 4))
+    if settings.giou_weight:
+        overlap = giou(tf.reshape(bbox, shape), tf.reshape(targets.bbox, shape))
+        bbox_cost += settings.giou_weight * tf.reduce_mean(box_weight * (1 - overlap), axis=(0, 1, 2))
     return tf.stack([cov_cost, bbox_cost], axis=1)
+
+
+def giou(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """Generalised IoU (...,), -1..1, of boxes (..., 4) given as left, top, right, bottom from one point.
+
+    GIoU = IoU - (hull - union) / hull (Rezatofighi et al. 2019). A box whose right side is left of its left
+    one, or whose bottom is above its top, counts as ``THINNEST``; values and gradients are finite for it.
+    """
+
+    def area(sides: tf.Tensor) -> tf.Tensor:
+        width, height = sides[..., 0] + sides[..., 2], sides[..., 1] + sides[..., 3]
+        return tf.maximum(width, THINNEST) * tf.maximum(height, THINNEST)
+
+    nearer, farther = tf.minimum(one, other), tf.maximum(one, other)
+    width = tf.maximum(nearer[..., 0] + nearer[..., 2], 0.0)
+    height = tf.maximum(nearer[..., 1] + nearer[..., 3], 0.0)
+    intersection, hull = width * height, area(farther)
+    union = area(one) + area(other) - intersection
+    return intersection / union - (hull - union) / hull
 
 
 def weighted(cost: tf.Tensor, objective_weights: tf.Tensor, settings: LossSettings) -> tf.Tensor:

@@ -64,6 +64,7 @@ class MaskSettings:
         multiplier: of the cost inside their rectangles.
         preserve: whether cells in which an object of the class is drawn count in full nevertheless.
         weights: ``source_weight`` of every data source; empty where all weigh 1.
+        hides: cells of an object of which too little is seen do not count for its class.
     """
 
     grid: tuple[int, int] = (1, 1)
@@ -73,11 +74,17 @@ class MaskSettings:
     multiplier: float = 0.0
     preserve: bool = False
     weights: tuple[float, ...] = ()
+    hides: bool = False
 
     @property
     def active(self) -> bool:
         """Whether there is anything to mask or weigh."""
-        return bool(self.filters or self.weights)
+        return bool(self.spatial or self.weights)
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the cells of a picture can count differently."""
+        return bool(self.filters or self.hides)
 
     @classmethod
     def from_spec(cls, experiment: Message) -> MaskSettings:
@@ -135,7 +142,11 @@ def _indices(config: Message, field: str, names: Sequence[str]) -> list[int]:
 
 
 def draw_mask(
-    boxes: np.ndarray, classes: np.ndarray, names: Sequence[str], settings: MaskSettings
+    boxes: np.ndarray,
+    classes: np.ndarray,
+    names: Sequence[str],
+    settings: MaskSettings,
+    hidden: np.ndarray | None = None,
 ) -> np.ndarray:
     """The mask of one picture, (h, w, C, 2) float32: 1, and the multiplier inside chosen objects.
 
@@ -143,11 +154,13 @@ def draw_mask(
         boxes: (N, 4) x1 y1 x2 y2 in input pixels.
         classes: (N,) target classes, -1 for none.
         names: N classes in the records.
+        hidden: (N,) bool, objects that are neither objects nor background: the mask is 0 inside, where no
+            other of their class is; none by default.
 
     Filters by size and by crop mask the objects of a class for that class; filters by name mask whatever
-    has the name. Without filters the mask is (1, 1, 1, 2), which stands for any.
+    has the name. Where no cell can differ the mask is (1, 1, 1, 2), which stands for any.
     """
-    if not settings.filters:
+    if not settings.spatial:
         return np.ones((1, 1, 1, len(OBJECTIVES)), np.float32)
     chosen = np.zeros((len(boxes), settings.classes, len(OBJECTIVES)), bool)
     for one in settings.filters:
@@ -155,13 +168,32 @@ def draw_mask(
         for kind, objective in one.masked:
             chosen[:, kind, objective] |= found & ((classes == kind) | (one.names is not None))
     mask = np.ones((*settings.grid, settings.classes, len(OBJECTIVES)), np.float32)
-    for (x1, y1, x2, y2), pairs in zip(boxes, chosen, strict=True):
-        rows, columns = (
-            _cells(*ends, settings.stride, count)
-            for ends, count in zip(((y1, y2), (x1, x2)), settings.grid, strict=True)
-        )
+    for box, pairs in zip(boxes, chosen, strict=True):
+        rows, columns = _cells_of(box, settings)
         mask[rows, columns, pairs] = settings.multiplier
+    if hidden is not None and hidden.any():
+        mask[_cells_of_all(boxes, classes, hidden, settings)] = 0
     return mask
+
+
+def _cells_of_all(
+    boxes: np.ndarray, classes: np.ndarray, hidden: np.ndarray, settings: MaskSettings
+) -> np.ndarray:
+    """The cells, (h, w, C) bool, of hidden objects and of no other object of their class."""
+    found = np.zeros((2, *settings.grid, settings.classes), bool)
+    for box, kind, out in zip(boxes, classes, hidden, strict=True):
+        if kind >= 0:
+            found[(int(out), *_cells_of(box, settings), kind)] = True
+    return found[1] & ~found[0]
+
+
+def _cells_of(box: np.ndarray, settings: MaskSettings) -> tuple[slice, slice]:
+    """Rows and columns of a box (4,), pixels."""
+    x1, y1, x2, y2 = box
+    return (
+        _cells(y1, y2, settings.stride, settings.grid[0]),
+        _cells(x1, x2, settings.stride, settings.grid[1]),
+    )
 
 
 def _cells(start: float, end: float, stride: int, count: int) -> slice:

@@ -137,6 +137,19 @@ def flops(model: keras.Model) -> int:
     return total
 
 
+def at_size(model: keras.Model, height: int, width: int) -> keras.Model:
+    """The same layers and variables for pictures of another size; the model itself for its own.
+
+    Args:
+        model: a functional model without layers that fix a size.
+        height, width: of the input, pixels, multiples of 16.
+    """
+    if tuple(model.input_shape[1:3]) == (height, width):
+        return model
+    inputs = keras.Input((height, width, model.input_shape[3]), name="input_1", dtype="float32")
+    return keras.Model(inputs, model.call(inputs), name=model.name)
+
+
 def with_policy(model: keras.Model, policy: str) -> keras.Model:
     """A copy with the same names, graph and weights, computing in another Keras dtype policy.
 
@@ -185,6 +198,7 @@ def _template(config: Message, seed: int, policy: str) -> Template:
         width_multiplier=config.width_multiplier,
         seed=seed,
         policy=policy,
+        dilation=config.dilation,
     )
 
 
@@ -212,6 +226,12 @@ def _check(
             f"{config.arch} has no other width than its own",
             where=config.where("width_multiplier"),
             allowed="1; other widths are for resnet",
+        )
+    if config.dilation != 1 and not family.dilates:
+        raise UserError(
+            f"{config.arch} is not dilated",
+            where=config.where("dilation"),
+            allowed="1; other dilations are for resnet",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ from detectnet.network.inputs import InputSettings, groups_of
 from detectnet.network.loss import LossSettings
 from detectnet.network.masks import MaskSettings, weights_of
 from detectnet.network.records import Records
-from detectnet.network.schedule import EarlyStopping, Schedule, schedule_of
+from detectnet.network.schedule import EarlyStopping, Schedule, schedule_of, steps_of_epoch
+from detectnet.network.stages import Stage, stages_of
 from detectnet.spec import text_of
 
 if TYPE_CHECKING:
@@ -32,10 +33,15 @@ DECISIVE = (
     "cost_function_config",
     "training_config.batch_size_per_gpu",
     "training_config.num_epochs",
+    "training_config.steps_per_epoch",
     "training_config.learning_rate",
     "training_config.regularizer",
     "training_config.optimizer",
     "training_config.mixed_bfloat16",
+    "training_config.input_stages",
+    "training_config.ema_decay",
+    "training_config.distillation.cov_weight",
+    "training_config.distillation.bbox_weight",
     "bbox_rasterizer_config",
     "loss_mask_label_filter",
     "evaluation_config.validation_period_during_training",
@@ -55,6 +61,8 @@ class Plan:
         first_validation, validation_period: epochs, 1-based; the last epoch is always validated.
         checkpoint_epochs: epochs between checkpoints.
         checkpoint_seconds: seconds between checkpoints inside an epoch, 0 for none.
+        stages: sizes of the pictures, from the first step to the last.
+        ema_decay: of the moving average of the weights, 0 for none.
         identity: sha256 of everything that decides the result, the code that trains included.
     """
 
@@ -69,6 +77,8 @@ class Plan:
     validation_period: int
     checkpoint_epochs: int
     checkpoint_seconds: float
+    stages: tuple[Stage, ...]
+    ema_decay: float
     identity: str
 
     @property
@@ -83,16 +93,20 @@ class Plan:
 
 
 def plan_of(
-    experiment: Message, training: Records, validation: Records | None, initial_model: Path | None
+    experiment: Message,
+    training: Records,
+    validation: Records | None,
+    initial_model: Path | None,
+    teacher: Path | None = None,
 ) -> Plan:
-    """The plan of an experiment spec for these records and this initial model.
+    """The plan of an experiment spec for these records, this initial model and this teacher.
 
     Raises:
         UserError: the spec's schedule or cost cannot be used, or the schedule waits for validations that
             there are not.
     """
     config, evaluation = experiment.training_config, experiment.evaluation_config
-    steps_per_epoch = math.ceil(len(training) / config.batch_size_per_gpu)
+    steps_per_epoch = steps_of_epoch(config, len(training))
     schedule = schedule_of(experiment, steps_per_epoch)
     if isinstance(schedule, EarlyStopping) and validation is None:
         raise UserError(
@@ -113,12 +127,14 @@ def plan_of(
         # TAO's default of ten epochs loses hours to a power cut
         checkpoint_epochs=config.checkpoint_interval if config.has("checkpoint_interval") else 1,
         checkpoint_seconds=config.checkpoint_seconds,
-        identity=_identity(experiment, training, validation, initial_model),
+        stages=stages_of(experiment, config.num_epochs * steps_per_epoch),
+        ema_decay=config.ema_decay,
+        identity=_identity(experiment, training, validation, (initial_model, teacher)),
     )
 
 
 def _identity(
-    experiment: Message, training: Records, validation: Records | None, initial_model: Path | None
+    experiment: Message, training: Records, validation: Records | None, models: Sequence[Path | None]
 ) -> str:
     parts = [
         _code(),
@@ -127,7 +143,7 @@ def _identity(
         _sampled(experiment, training),
         training.digest,
         validation.digest if validation else "",
-        sha256(initial_model) if initial_model else "",
+        *(sha256(model) if model else "" for model in models),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

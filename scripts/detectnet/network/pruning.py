@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,21 @@ import keras
 import numpy as np
 import pandas as pd
 
+from detectnet.devices import NANO
 from detectnet.errors import UserError, did_you_mean
 from detectnet.files import PathLike, sha256, write_csv, write_json
 from detectnet.logs import log
-from detectnet.network.channels import Indices, Node, graph, parameters, sliced, surviving, writers
+from detectnet.network.channels import (
+    Indices,
+    Node,
+    graph,
+    parameters,
+    prunable_groups,
+    sliced,
+    surviving,
+    writers,
+)
+from detectnet.network.cost import cost_model
 from detectnet.network.graph import convolutions
 from detectnet.network.model import count_parameters, flops, load_model, save_model
 from detectnet.network.versions import versions
@@ -48,12 +59,12 @@ class Pruned(NamedTuple):
     Attributes:
         model: the smaller network; layer names as before.
         table: a row for each convolution: ``layer``, ``before``, ``after`` (filters).
-        threshold: normalised norm that a filter had to exceed.
+        threshold: normalised norm that a filter had to exceed; None where norms did not decide.
     """
 
     model: keras.Model
     table: pd.DataFrame
-    threshold: float
+    threshold: float | None
 
 
 @dataclass(frozen=True)
@@ -108,12 +119,12 @@ def prune(
     if (threshold is None) == (ratio is None):
         raise UserError("pruning needs either a threshold or a ratio", allowed="one of the two")
     nodes = graph(model)
-    groups = _groups(nodes, _protected(nodes, model, criterion.excluded))
+    groups = prunable_groups(nodes, protected(nodes, model, criterion.excluded))
     norms = _group_norms(nodes, groups, criterion)
     if threshold is None:
         threshold = _search(nodes, groups, norms, criterion, ratio)
     channels = surviving(nodes, _kept(groups, norms, threshold, criterion))
-    table = _table(model, channels)
+    table = filters_table(model, channels)
     if ratio is None and table.before.equals(table.after):
         _warn_of_nothing(norms, threshold)
     return Pruned(sliced(model, nodes, channels), table, threshold)
@@ -127,30 +138,64 @@ def prune_stage(
     threshold: float | None = None,
     ratio: float | None = None,
 ) -> None:
-    """Prune a model file; write ``model.keras``, ``model.hdf5``, ``pruning.csv`` and ``provenance.json``.
+    """Prune a model file; write ``model.keras``, ``model.hdf5``, two tables and ``provenance.json``.
+
+    ``pruning.csv`` is the table of ``Pruned``. ``costs.csv`` has a row for each kernel of a fused engine:
+    ``kernel`` (its convolutions), and ``gflop`` and ``milliseconds`` (predicted for a Jetson Nano) of a
+    picture, both with ``_before`` and ``_after``.
 
     Raises:
         UserError: the model cannot be read, or as ``prune`` raises.
     """
     before = load_model(model_path)
-    after, table, used = prune(before, criterion, threshold=threshold, ratio=ratio)
-    out = Path(out)
-    save_model(after, out / "model.keras")
-    write_hdf5(after, out / "model.hdf5")
-    write_csv(out / "pruning.csv", table)
-    sizes = _sizes(before, after)
-    asked = {"threshold": threshold, "ratio": ratio}
-    write_json(out / "provenance.json", {**sizes, **_provenance(model_path, criterion, asked, used)})
+    pruned = prune(before, criterion, threshold=threshold, ratio=ratio)
+    write_pruned(Path(out), model_path, before, pruned, criterion, {"threshold": threshold, "ratio": ratio})
+
+
+def write_pruned(
+    out: Path,
+    model_path: PathLike,
+    before: keras.Model,
+    pruned: Pruned,
+    criterion: Criterion,
+    asked: dict[str, Any],
+    found: dict[str, Any] | None = None,
+) -> None:
+    """Write the files of ``prune_stage`` into ``out``.
+
+    Args:
+        model_path, before: the network that was pruned.
+        criterion, asked: what was wanted.
+        found: more for the provenance.
+    """
+    save_model(pruned.model, out / "model.keras")
+    write_hdf5(pruned.model, out / "model.hdf5")
+    write_csv(out / "pruning.csv", pruned.table)
+    costs = [cost_model(model, NANO).table([]) for model in (before, pruned.model)]
+    write_csv(out / "costs.csv", costs[0].merge(costs[1], on="kernel", suffixes=("_before", "_after")))
+    sizes = _sizes(before, pruned.model, *(one.milliseconds.sum() for one in costs))
+    provenance = _provenance(model_path, criterion, asked, pruned.threshold)
+    write_json(out / "provenance.json", {**sizes, **provenance, **(found or {})})
     log.info(
-        "pruned %d of %d filters; %.1f %% of the parameters and %.1f %% of the operations are left",
-        (table.before - table.after).sum(),
-        table.before.sum(),
+        "pruned %d of %d filters; left are %.1f %% of the parameters, %.2f of %.2f GFLOP, "
+        "%.1f of %.1f ms predicted for a %s",
+        (pruned.table.before - pruned.table.after).sum(),
+        pruned.table.before.sum(),
         100 * sizes["ratio"],
-        100 * sizes["flops_after"] / sizes["flops_before"],
+        sizes["flops_after"] / 1e9,
+        sizes["flops_before"] / 1e9,
+        sizes["milliseconds_after"],
+        sizes["milliseconds_before"],
+        NANO.name,
     )
 
 
-def _protected(nodes: dict[str, Node], model: keras.Model, excluded: Collection[str]) -> set[str]:
+def protected(nodes: dict[str, Node], model: keras.Model, excluded: Collection[str]) -> set[str]:
+    """The layers that keep all filters: the excluded ones, and those that write the model's outputs.
+
+    Raises:
+        UserError: an excluded layer that is no convolution of the model.
+    """
     names = {layer.name for layer in convolutions(model)}
     for name in excluded:
         if name not in names:
@@ -160,29 +205,6 @@ def _protected(nodes: dict[str, Node], model: keras.Model, excluded: Collection[
                 remedy=did_you_mean(name, names),
             )
     return {*excluded, *(name for end in model.output_names for name in writers(nodes, [end]).layers)}
-
-
-def _groups(nodes: dict[str, Node], protected: Iterable[str]) -> list[list[str]]:
-    """Convolutions that must keep the same channels, in the order of the graph; only what may be pruned.
-
-    Groups that overlap are one group; a protected member protects all.
-    """
-    order = [name for name, node in nodes.items() if node.makes_channels or node.depthwise]
-    sets = [{name} for name in order]
-    fixed = set(protected)
-    for name, node in nodes.items():
-        if not (node.elementwise or node.depthwise):
-            continue
-        found = writers(nodes, node.sources)
-        wide = {one for one in found.layers if nodes[one].channels == node.channels}
-        together = wide | {name} if node.depthwise else wide
-        fixed |= found.layers - wide
-        if not found.whole:
-            fixed |= together
-        merged = set().union(together, *(one for one in sets if one & together))
-        sets = [one for one in sets if not one & together] + [merged]
-    free = [sorted(one, key=order.index) for one in sets if not one & fixed]
-    return sorted(free, key=lambda one: order.index(one[0]))
 
 
 def _group_norms(nodes: dict[str, Node], groups: list[list[str]], criterion: Criterion) -> Norms:
@@ -266,23 +288,29 @@ def _warn_of_nothing(norms: Norms, threshold: float) -> None:
     )
 
 
-def _table(model: keras.Model, channels: dict[str, Indices]) -> pd.DataFrame:
+def filters_table(model: keras.Model, channels: dict[str, Indices]) -> pd.DataFrame:
+    """``layer``, ``before`` and ``after``: filters of every convolution, if only ``channels`` are left."""
     rows = [(one.name, one.output.shape[-1], len(channels[one.name])) for one in convolutions(model)]
     return pd.DataFrame(rows, columns=["layer", "before", "after"])
 
 
-def _sizes(before: keras.Model, after: keras.Model) -> dict[str, Any]:
+def _sizes(
+    before: keras.Model, after: keras.Model, milliseconds_before: float, milliseconds_after: float
+) -> dict[str, Any]:
     return {
         "parameters_before": count_parameters(before),
         "parameters_after": count_parameters(after),
         "ratio": count_parameters(after) / count_parameters(before),
         "flops_before": flops(before),
         "flops_after": flops(after),
+        "device": NANO.name,
+        "milliseconds_before": milliseconds_before,
+        "milliseconds_after": milliseconds_after,
     }
 
 
 def _provenance(
-    model_path: PathLike, criterion: Criterion, asked: dict[str, float | None], used: float
+    model_path: PathLike, criterion: Criterion, asked: dict[str, Any], used: float | None
 ) -> dict[str, Any]:
     arguments = {
         **asked,

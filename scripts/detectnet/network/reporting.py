@@ -76,18 +76,21 @@ class Events:
 
 @dataclass
 class Clock:
-    """Rates of this process without its warm-up, and an ETA.
+    """Rates of this process without its warm-up, for pictures of one size, and an ETA.
 
     Attributes:
         batch: pictures per step.
         steps, seconds, wait: timed steps, their wall time, and the part of it spent waiting for data.
+        work: what one of these steps costs, in steps of the network's full size.
     """
 
     batch: int
     steps: int = 0
     seconds: float = 0.0
     wait: float = 0.0
+    work: float = 1.0
     _seen: int = 0
+    _before: float | None = None
     _said: float = field(default_factory=time.monotonic)
 
     def add(self, seconds: float, wait: float) -> None:
@@ -95,6 +98,12 @@ class Clock:
         self._seen += 1
         if self._seen > WARM_UP_STEPS:
             self.steps, self.seconds, self.wait = self.steps + 1, self.seconds + seconds, self.wait + wait
+
+    def restart(self, work: float) -> None:
+        """Begin again for steps that cost ``work``; the rate so far serves the ETA until they are timed."""
+        self._before = self._pace()
+        self.steps, self.seconds, self.wait, self._seen = 0, 0.0, 0.0, 0
+        self.work = work
 
     @property
     def pictures_per_second(self) -> float:
@@ -106,11 +115,18 @@ class Clock:
         """Share of the time that was spent waiting for data, 0..1."""
         return self.wait / self.seconds if self.seconds else 0.0
 
-    def eta(self, steps_left: int) -> str:
-        """Time to the end as H:MM:SS, ``?`` before anything was timed; validation is not counted."""
-        if not self.steps:
-            return "?"
-        return str(timedelta(seconds=round(steps_left * self.seconds / self.steps)))
+    def eta(self, work_left: float) -> str:
+        """Time to the end as H:MM:SS, ``?`` before anything was timed; validation is not counted.
+
+        Args:
+            work_left: in steps of the network's full size.
+        """
+        pace = self._pace()
+        return "?" if pace is None else str(timedelta(seconds=round(work_left * pace)))
+
+    def _pace(self) -> float | None:
+        """Seconds for a step of the network's full size."""
+        return self.seconds / (self.steps * self.work) if self.steps else self._before
 
     def due(self) -> bool:
         """Whether it is time to say something again."""
@@ -122,16 +138,15 @@ class Clock:
 
 
 def say_progress(
-    clock: Clock, step: int, total: int, epoch: str, losses: Mapping[str, float], rate: float
+    clock: Clock, steps: str, epoch: str, work_left: float, losses: Mapping[str, float], rate: float
 ) -> None:
-    """The line of a running training."""
+    """The line of a running training; ``steps`` and ``epoch`` are done and total."""
     parts = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
     log.info(
-        "epoch %s  step %d/%d  eta %s  %s  lr %.3g  %.1f pictures/s  waiting for data %.0f %%",
+        "epoch %s  step %s  eta %s  %s  lr %.3g  %.1f pictures/s  waiting for data %.0f %%",
         epoch,
-        step,
-        total,
-        clock.eta(total - step),
+        steps,
+        clock.eta(work_left),
         parts,
         rate,
         clock.pictures_per_second,

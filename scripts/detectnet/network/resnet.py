@@ -31,7 +31,7 @@ def resnet(inputs: KerasTensor, template: Template) -> KerasTensor:
 
     ``freeze_blocks`` counts the stem as 0 and the blocks from 1 to 4. With ``use_pooling`` there is max
     pooling after the stem and average pooling at the end (total stride 224); without it the stem and blocks
-    1 to 3 have stride 2 (total stride 16).
+    1 to 3 have stride 2 (total stride 16), and the 3x3 convolutions of block 4 may be dilated.
 
     Args:
         inputs: (batch, height, width, channels), float32.
@@ -41,7 +41,7 @@ def resnet(inputs: KerasTensor, template: Template) -> KerasTensor:
         (batch, height / 16, width / 16, filters) without pooling.
 
     Raises:
-        UserError: no such number of layers, or a width multiplier that is not positive.
+        UserError: no such number of layers, a width multiplier that is not positive, or dilation and pooling.
     """
     _check(template)
     tensor = _stem(inputs, template)
@@ -81,6 +81,10 @@ def _check(template: Template) -> None:
             where="width_multiplier",
             allowed="above 0",
         )
+    if template.dilation > 1 and template.use_pooling:
+        raise UserError(
+            "with use_pooling the last block has a stride, and is not dilated", where="dilation", allowed="1"
+        )
 
 
 def _stem(inputs: KerasTensor, template: Template) -> KerasTensor:
@@ -108,10 +112,18 @@ def _unit(
         if bottleneck
         else ((filters, 3, stride), (filters, 3, 1))
     )
+    dilation = template.dilation if block == len(FILTERS) else 1
     branch = tensor
     for number, (count, kernel, step) in enumerate(shape, start=1):
         branch = convolve(
-            branch, template, f"{name}conv_{number}", count, kernel=kernel, block=block, stride=step
+            branch,
+            template,
+            f"{name}conv_{number}",
+            count,
+            kernel=kernel,
+            block=block,
+            stride=step,
+            dilation=dilation if kernel == 3 else 1,
         )
         branch = normalise(branch, template, f"{name}bn_{number}")
         if number < len(shape):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,18 +31,20 @@ class Patience:
 
 @dataclass(frozen=True)
 class SoftStartAnnealing:
-    """Log-linear rise to the maximum, a plateau, and a log-linear fall back to the minimum.
+    """Log-linear rise to the maximum, a plateau, and a fall back to the minimum.
 
     Attributes:
         minimum, maximum: learning rates, > 0.
         soft_start: share of training over which the rate rises; 0 starts at the maximum.
         annealing: share of training after which it falls; 1 never falls.
+        cosine: it falls along half a cosine (Loshchilov and Hutter 2017) instead of log-linearly.
     """
 
     minimum: float
     maximum: float
     soft_start: float
     annealing: float
+    cosine: bool = False
 
     @classmethod
     def from_spec(cls, experiment: Message) -> SoftStartAnnealing:
@@ -58,7 +61,13 @@ class SoftStartAnnealing:
                 allowed="soft_start_annealing_schedule, early_stopping_annealing_schedule",
             )
         given = rate.soft_start_annealing_schedule
-        made = cls(given.min_learning_rate, given.max_learning_rate, given.soft_start, given.annealing)
+        made = cls(
+            given.min_learning_rate,
+            given.max_learning_rate,
+            given.soft_start,
+            given.annealing,
+            given.annealing_shape == "COSINE",
+        )
         if not (0 < made.minimum <= made.maximum and 0 <= made.soft_start <= made.annealing <= 1):
             raise UserError(
                 f"{made} is not a schedule",
@@ -74,6 +83,8 @@ class SoftStartAnnealing:
             level = progress / self.soft_start
         elif progress > self.annealing:
             level = (1 - progress) / (1 - self.annealing)
+            if self.cosine:
+                return self.minimum + (self.maximum - self.minimum) * (1 - math.cos(math.pi * level)) / 2
         else:
             level = 1.0
         return _between(self.minimum, self.maximum, level)
@@ -155,6 +166,11 @@ class EarlyStopping:
 
 
 Schedule = SoftStartAnnealing | EarlyStopping
+
+
+def steps_of_epoch(training_config: Message, pictures: int) -> int:
+    """Steps of an epoch: ``steps_per_epoch``, or as many as draw as many pictures as there are."""
+    return training_config.steps_per_epoch or math.ceil(pictures / training_config.batch_size_per_gpu)
 
 
 def schedule_of(experiment: Message, steps_per_epoch: int) -> Schedule:

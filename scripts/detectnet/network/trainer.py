@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -22,7 +22,9 @@ from detectnet.network.loss import OBJECTIVES, renewed_weights
 from detectnet.network.plan import Plan
 from detectnet.network.records import Records
 from detectnet.network.reporting import Clock, Events, Status, say_progress
-from detectnet.network.step import LOSSES, TrainingStep
+from detectnet.network.stages import Stage, work_left
+from detectnet.network.step import TrainingStep
+from detectnet.network.targets import Targets
 from detectnet.network.validation import Score, Validator
 
 
@@ -74,7 +76,7 @@ class Trainer:
         self._validator, self._checkpoints = validator, checkpoints
         self.state = State(objective_weights=[list(pair) for pair in plan.loss.initial_weight])
         self.clock = Clock(plan.batch)
-        self._saved = time.monotonic()
+        self._saved, self._cpu = time.monotonic(), time.process_time()
         self._clear_epoch()
 
     def restore(self) -> None:
@@ -85,8 +87,9 @@ class Trainer:
             self._assign(arrays, self._variables())
             log.info("Going on after step %d of %d", self.state.step, self._plan.total_steps)
 
-    def restore_best(self) -> None:
-        """Give the model its best weights, if it was ever validated with ground truth.
+    def take_result(self) -> None:
+        """Give the model the weights to keep: the best ones if it was ever validated with ground truth, else
+        the last ones; averaged where the plan says so.
 
         Raises:
             UserError: they cannot be read any more.
@@ -96,6 +99,8 @@ class Trainer:
             self._assign(arrays, self._weights())
             # another epoch's only where a training that was cut off did not come out the same again
             self.state.best_epoch, self.state.best_score = best.best_epoch, best.best_score
+        elif self._step.average:
+            self._step.average.apply()
 
     def run(self, status: Status, events: Events) -> None:
         """Train to the end.
@@ -105,15 +110,8 @@ class Trainer:
             SystemExit: a signal asked to stop; a checkpoint was written.
         """
         plan, stopper = self._plan, Stopper()
-        feed = training_feed(
-            self._records,
-            self._inputs,
-            seed=plan.seed,
-            batch=plan.batch,
-            steps=range(self.state.step, plan.total_steps),
-        )
         with stopper.listening():
-            batches, started = iter(feed), time.monotonic()
+            batches, started = self._batches(), time.monotonic()
             while not self._done():
                 pictures, targets = next(batches)
                 wait = time.monotonic() - started
@@ -126,7 +124,28 @@ class Trainer:
                     started = time.monotonic()
                 self._checkpoint_if_due(stopper)
 
-    def _one(self, pictures: tf.Tensor, targets: Any) -> None:
+    def _batches(self) -> Iterator[tuple[tf.Tensor, Targets]]:
+        for stage in self._plan.stages:
+            steps = range(max(self.state.step, stage.start), stage.end)
+            if steps:
+                self.clock.restart(stage.work)
+                yield from training_feed(
+                    self._records,
+                    self._inputs_of(stage),
+                    seed=self._plan.seed,
+                    batch=self._plan.batch,
+                    steps=steps,
+                )
+
+    def _inputs_of(self, stage: Stage) -> InputSettings:
+        if len(self._plan.stages) > 1:
+            log.info("Pictures of %d x %d up to step %d", stage.width, stage.height, stage.end)
+        whole = self._inputs.targets
+        if (stage.width, stage.height) == (whole.width, whole.height):
+            return self._inputs
+        return self._inputs.window(stage.width, stage.height)
+
+    def _one(self, pictures: tf.Tensor, targets: Targets) -> None:
         state, plan = self.state, self._plan
         rate = plan.schedule.rate(state.step, plan.total_steps, state.patience)
         weights = tf.constant(state.objective_weights, tf.float32)
@@ -137,10 +156,11 @@ class Trainer:
         state.loss_sums = (np.array(state.loss_sums) + losses).tolist()
         state.cost_sums = (np.array(state.cost_sums) + costs).tolist()
         if self.clock.due():
-            say_progress(self.clock, state.step, plan.total_steps, self._epoch_text(), self._means(), rate)
+            steps = f"{state.step}/{plan.total_steps}"
+            say_progress(self.clock, steps, self._epoch_text(), self._work_left(), self._means(), rate)
 
     def _check_finite(self, losses: np.ndarray, costs: np.ndarray) -> None:
-        values = {**dict(zip(LOSSES, losses, strict=True)), **self._by_name("cost", costs)}
+        values = {**dict(zip(self._step.losses, losses, strict=True)), **self._by_name("cost", costs)}
         bad = {name: value for name, value in values.items() if not np.isfinite(value)}
         if bad:
             raise UserError(
@@ -173,7 +193,7 @@ class Trainer:
             f"epoch {epoch} of {plan.epochs}",
             epoch=epoch,
             max_epoch=plan.epochs,
-            eta=self.clock.eta(plan.total_steps - state.step),
+            eta=self.clock.eta(self._work_left()),
             time_per_epoch=row["seconds"],
             loss=row["loss"],
             learning_rate=row["learning_rate"],
@@ -186,9 +206,16 @@ class Trainer:
     def _done(self) -> bool:
         return self.state.step >= self._plan.total_steps or self.state.patience.stopped
 
+    def _work_left(self) -> float:
+        return work_left(self._plan.stages, self.state.step)
+
     def _validate(self, epoch: int) -> Score | None:
         if self._validator is None or not self._plan.validates(epoch):
             return None
+        with self._step.average.applied() if self._step.average else nullcontext():
+            return self._validated(epoch)
+
+    def _validated(self, epoch: int) -> Score:
         score = self._validator.run(np.array(self.state.objective_weights), epoch)
         self._judge(epoch, score.loss)
         if self._done():
@@ -237,7 +264,7 @@ class Trainer:
             row["seconds"],
             row["loss"],
             scored,
-            self.clock.eta(self._plan.total_steps - self.state.step),
+            self.clock.eta(self._work_left()),
             row["pictures_per_second"],
             100 * row["data_wait"],
         )
@@ -251,14 +278,21 @@ class Trainer:
             raise SystemExit(128 + stopper.signal)
 
     def _save(self) -> None:
+        self._count_cpu()
         self._checkpoints.save(self._arrays(self._variables()), self.state)
         self._saved = time.monotonic()
+
+    def _count_cpu(self) -> None:
+        now = time.process_time()
+        self.state.cpu_seconds += now - self._cpu
+        self._cpu = now
 
     def _weights(self) -> list[keras.Variable]:
         return self._step.model.weights
 
     def _variables(self) -> list[keras.Variable]:
-        return [*self._weights(), *self._step.optimizer.variables]
+        average = self._step.average
+        return [*self._weights(), *self._step.optimizer.variables, *(average.variables if average else ())]
 
     @staticmethod
     def _arrays(variables: list[keras.Variable]) -> dict[str, np.ndarray]:
@@ -272,12 +306,13 @@ class Trainer:
     def _clear_epoch(self) -> None:
         state = self.state
         state.cost_sums = [[0.0, 0.0] for _ in state.objective_weights]
-        state.loss_sums = [0.0] * len(LOSSES)
+        state.loss_sums = [0.0] * len(self._step.losses)
         state.epoch_seconds = state.wait_seconds = 0.0
 
     def _means(self) -> dict[str, float]:
         done = (self.state.step - 1) % self._plan.steps_per_epoch + 1
-        return {name: value / done for name, value in zip(LOSSES, self.state.loss_sums, strict=True)}
+        sums = zip(self._step.losses, self.state.loss_sums, strict=True)
+        return {name: value / done for name, value in sums}
 
     def _by_name(self, what: str, values: np.ndarray) -> dict[str, float]:
         classes = self._plan.loss.classes

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import pandas as pd
@@ -21,6 +21,7 @@ from detectnet.errors import UserError
 from detectnet.files import PathLike, read_json, sha256, write_csv, write_json, write_text
 from detectnet.logs import log
 from detectnet.network.checkpoints import Checkpoints, only_trainer
+from detectnet.network.distillation import load_teacher, teacher_file
 from detectnet.network.inputs import InputSettings
 from detectnet.network.model import build_model, load_model, save_model, with_heads
 from detectnet.network.plan import Plan, plan_of
@@ -40,6 +41,13 @@ if TYPE_CHECKING:
 OUTPUTS = ("model.keras", "model.hdf5", "history.csv", "spec.cfg", "status.jsonl", "provenance.json")
 
 
+class Models(NamedTuple):
+    """The models that a training reads: where its weights begin, and whom it learns from; None for none."""
+
+    initial: Path | None
+    teacher: Path | None
+
+
 def train(
     experiment: Message,
     training: Sequence[PathLike],
@@ -47,6 +55,7 @@ def train(
     out_dir: PathLike,
     *,
     initial_model: PathLike | None = None,
+    teacher: PathLike | None = None,
     threads: int = 2,
     resume: bool = True,
 ) -> None:
@@ -64,6 +73,7 @@ def train(
         out_dir: folder, made where missing.
         initial_model: with ``load_graph`` the network to train, pruned or not; otherwise weights that are
             copied by layer name. Default: the spec's ``pretrained_model_file``.
+        teacher: with ``distillation`` the network to learn from. Default: its ``teacher_model_file``.
         threads: of TensorFlow and of the input pipeline.
         resume: False removes the checkpoints of this very training, and a finished result's provenance.
 
@@ -76,7 +86,8 @@ def train(
         status = Status(out)
         try:
             initial = initial_file(experiment, initial_model)
-            _train(experiment, training, validation, out, initial, threads, resume, status)
+            models = Models(initial, teacher_file(experiment, teacher))
+            _train(experiment, training, validation, out, models, threads, resume, status)
         except (SystemExit, KeyboardInterrupt) as error:
             status.write("STOPPED", f"stopped by {_stopper(error)}; the same command goes on")
             raise
@@ -98,19 +109,19 @@ def _train(
     training: Sequence[PathLike],
     validation: Sequence[PathLike],
     out: Path,
-    initial: Path | None,
+    models: Models,
     threads: int,
     resume: bool,
     status: Status,
 ) -> None:
     use_threads(threads)
     records, held_out = records_for(experiment, training, validation)
-    plan = plan_of(experiment, records, held_out, initial)
+    plan = plan_of(experiment, records, held_out, models.initial, models.teacher)
     if resume and _finished(out, plan):
         log.info("%s holds the finished training of this spec and these records; nothing to do", out)
         return
-    model, origin = _model(experiment, plan, initial)
-    loaded = (model, str(initial)) if experiment.model_config.load_graph else None
+    model, origin = _model(experiment, plan, models.initial)
+    loaded = (model, str(models.initial)) if experiment.model_config.load_graph else None
     noted = settle(preflight(experiment, records, held_out, loaded=loaded))
     checkpoints = Checkpoints(out / "checkpoints", plan.identity)
     if not resume:
@@ -124,16 +135,18 @@ def _train(
         if held_out
         else None
     )
-    step = TrainingStep(model, adam(experiment), plan.loss)
+    teacher = models.teacher and load_teacher(models.teacher, experiment, model, plan.loss, plan.policy)
+    step = TrainingStep(model, adam(experiment), plan.loss, ema_decay=plan.ema_decay, teacher=teacher)
     trainer = Trainer(plan, step, inputs, records, validator, checkpoints)
     trainer.restore()
     status.start(trainer.state.step)
     trainer.run(status, Events(out / "events"))
-    trainer.restore_best()
+    trainer.take_result()
     _write_result(out, experiment, trainer, model)
     status.finish()
     # at the very end, because it says that the training is finished
-    _write_provenance(out, plan, trainer, records, held_out, origin, noted, threads)
+    origins = {"initial_weights": origin, "teacher": _file(models.teacher)}
+    _write_provenance(out, plan, trainer, records, held_out, origins, noted, threads)
 
 
 def use_threads(count: int) -> None:
@@ -196,7 +209,8 @@ def records_for(
         raise UserError(
             "the validation fold is empty: its record files hold no picture",
             where=validation[0],
-            remedy="Validate on another fold (val_split, validation_fold), or name no validation records.",
+            remedy="Give validation a share (val_split) or a source (fold in the config), or validate on "
+            "another fold (validation_fold), or name no validation records.",
         )
     records = index_of(experiment, training)
     held_out = index_of(experiment, filled, needed=False) if filled else None
@@ -213,7 +227,7 @@ def records_for(
 def _model(experiment: Message, plan: Plan, initial: Path | None) -> tuple[keras.Model, dict[str, Any]]:
     """The network to train, and where its first weights are from, for the provenance."""
     config = experiment.model_config
-    file = {"file": str(initial), "sha256": sha256(initial)} if initial else {}
+    file = _file(initial) or {}
     if config.load_graph:
         loaded = load_model(initial, plan.policy)
         model = with_heads(loaded, config, plan.loss.classes, seed=plan.seed)
@@ -235,6 +249,10 @@ def _model(experiment: Message, plan: Plan, initial: Path | None) -> tuple[keras
     return model, {"kind": "by name", **file, **{name: int(counts.get(name, 0)) for name in OUTCOMES}}
 
 
+def _file(path: Path | None) -> dict[str, str] | None:
+    return {"file": str(path), "sha256": sha256(path)} if path else None
+
+
 def _finished(out: Path, plan: Plan) -> bool:
     return all((out / name).is_file() for name in OUTPUTS) and (
         read_json(out / "provenance.json").get("training_identity") == plan.identity
@@ -254,7 +272,7 @@ def _write_provenance(
     trainer: Trainer,
     records: Records,
     held_out: Records | None,
-    origin: dict[str, Any],
+    origins: dict[str, Any],
     noted: Sequence[Finding],
     threads: int,
 ) -> None:
@@ -270,7 +288,7 @@ def _write_provenance(
                 "training": _summary(records),
                 "validation": _summary(held_out) if held_out else None,
             },
-            "initial_weights": origin,
+            **origins,
             "preflight": [asdict(one) for one in noted],
             "model_sha256": sha256(out / "model.keras"),
             "weights": {
@@ -280,6 +298,7 @@ def _write_provenance(
             },
             "steps": state.step,
             "hours": round(state.seconds / 3600, 4),
+            "cpu_seconds": round(state.cpu_seconds, 1),
             "pictures_per_second": round(clock.pictures_per_second, 2) if clock.steps else None,
             "threads": threads,
             "policy": plan.policy,

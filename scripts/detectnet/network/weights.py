@@ -10,7 +10,8 @@ import itertools
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -77,8 +78,10 @@ def read_hdf5(path: PathLike) -> Weights:
             )
         found: Weights = {}
         for layer in names:
-            for owner, weight, array in _layer_weights(root[layer], layer, path):
+            for owner, weight, array in _layer_weights(root, layer, path):
                 found.setdefault(owner, {})[weight] = array
+        for layer, weights in found.items():
+            _check_finite(weights, f"{path}, layer {layer}")
         return found
 
 
@@ -98,13 +101,16 @@ def read_model(path: PathLike) -> keras.Model:
             "a .keras file is a ZIP archive, and this is none: damaged, cut off or renamed", where=path
         )
     try:
-        return keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise UserError(
             f"not a Keras model that can be read ({error})",
             where=path,
             allowed="a .keras file of this product, or an .hdf5 file of Keras 2.2",
         ) from error
+    for layer, weights in _weights(model).items():
+        _check_finite(weights, f"{path}, layer {layer}")
+    return model
 
 
 def load_by_name(model: keras.Model, path: PathLike) -> pd.DataFrame:
@@ -145,31 +151,60 @@ def _write_layer(group: h5py.Group, layer: keras.Layer) -> None:
         group.create_dataset(name, data=weight.numpy().astype(np.float32), track_times=False)
 
 
-def _opened(path: PathLike) -> h5py.File:
+@contextmanager
+def _opened(path: PathLike) -> Iterator[h5py.File]:
+    """The file for reading; damage that HDF5 itself finds on the way is an error, too."""
     refuse_encrypted(path)
     if not Path(path).is_file():
         raise UserError("the weights file does not exist", where=path)
     try:
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
     except OSError as error:
         raise UserError("not an HDF5 file (it may be encrypted or cut off)", where=path) from error
+    with file:
+        try:
+            yield file
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise UserError(f"the HDF5 file is damaged ({error})", where=path) from error
 
 
-def _layer_weights(group: h5py.Group, layer: str, path: PathLike) -> list[tuple[str, str, np.ndarray]]:
+def _layer_weights(root: h5py.Group, layer: str, path: PathLike) -> list[tuple[str, str, np.ndarray]]:
     """(owner, weight, array) of a layer's group.
 
     The owner is the layer, except in a group that holds a whole model: there each weight names its own.
     """
+    where = f"{path}, layer {layer}"
+    group = root.get(layer)
+    if not isinstance(group, h5py.Group):
+        raise UserError("the layer is listed but its weights are missing", where=where)
     names = _texts(group.attrs, "weight_names")
     owners = {name.rsplit("/", 2)[-2] for name in names if "/" in name}
     found = []
     for name in names:
-        if name not in group:
-            raise UserError(f"the weight '{name}' is listed but missing", where=f"{path}, layer {layer}")
+        if not isinstance(group.get(name), h5py.Dataset):
+            raise UserError(f"the weight '{name}' is listed but missing", where=where)
         owner = name.rsplit("/", 2)[-2] if len(owners) > 1 else layer
         weight = name.rsplit("/", 1)[-1].removesuffix(":0")
-        found.append((owner, "kernel" if weight == _DEPTHWISE else weight, group[name][()]))
+        try:
+            array = group[name][()]
+        except OSError as error:
+            raise UserError(
+                f"the weight '{name}' cannot be read: the file is damaged", where=where
+            ) from error
+        found.append((owner, "kernel" if weight == _DEPTHWISE else weight, array))
     return found
+
+
+def _check_finite(weights: Mapping[str, np.ndarray], where: str) -> None:
+    """One number that is none makes every output that it reaches none."""
+    for name, array in weights.items():
+        bad = int(np.size(array) - np.isfinite(array).sum())
+        if bad:
+            raise UserError(
+                f"{bad} of {np.size(array)} numbers of the {name} are not finite",
+                where=where,
+                remedy="The training diverged, or the file is damaged: take an earlier model.",
+            )
 
 
 def _texts(attributes: Mapping[str, np.ndarray], name: str) -> list[str]:
@@ -189,7 +224,13 @@ def _read_keras2(path: PathLike) -> keras.Model:
                 remedy="Set load_graph: false to use its weights by layer name.",
             )
         text = file.attrs["model_config"]
-    model = keras2.rebuild(json.loads(text), path)
+    try:
+        description = json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"the graph in the file (model_config) is damaged or cut off: {error}", where=path
+        ) from error
+    model = keras2.rebuild(description, path)
     stored = read_hdf5(path)
     for layer in model.layers:
         if layer.weights and (why := _transfer(layer, stored.get(layer.name), ())):

@@ -97,7 +97,7 @@ def gallery(stage: Stage, data: Path, threshold: float, count: int) -> list[Show
     for kind, source, image, caption in chosen:
         picture = _without_padding(data / "resized" / source / f"{image}.jpg", *sizes[source][image])
         picture = _annotated(picture, stage, source, image, threshold)
-        shown.append(Shown(kind, image, source, caption, _uri(picture)))
+        shown.append(Shown(kind, image, source, caption, data_uri(picture)))
     return shown
 
 
@@ -138,6 +138,7 @@ def _rows(frame: pd.DataFrame, source: str, image: str) -> pd.DataFrame:
     return frame[(frame.source == source) & (frame.image == image)]
 
 
-def _uri(picture: np.ndarray) -> str:
+def data_uri(picture: np.ndarray) -> str:
+    """An RGB picture, uint8 (H, W, 3), as a JPEG that a page can hold."""
     encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()

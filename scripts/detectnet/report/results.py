@@ -11,7 +11,7 @@ import pandas as pd
 
 from detectnet.data import kitti, manifest
 from detectnet.files import read_json
-from detectnet.sources.fetch import NOTE
+from detectnet.sources.declaration import NOTE
 
 STAGES = ("train", "prune", "retrain", "onnx")
 

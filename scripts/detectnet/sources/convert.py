@@ -18,6 +18,7 @@ from detectnet.errors import UserError, did_you_mean
 from detectnet.logs import log
 from detectnet.sources.adapters import adapter
 from detectnet.sources.base import SECOND, Annotated, Found, printable
+from detectnet.sources.declaration import NOTE
 from detectnet.sources.naming import check_pattern, group_of, unique_stems
 from detectnet.sources.standardise import EVERY_CLASS, Job, Outcome, Setting, standardise
 
@@ -39,9 +40,11 @@ def convert(
         the manifest, sorted by picture.
 
     Raises:
-        UserError: the declaration is wrong, no picture is left, or boxes exist but none of a wanted class.
+        UserError: ``raw_dir`` does not exist or holds nothing, the declaration is wrong, no picture is left,
+            or boxes exist but none of a wanted class.
     """
     source = source or out_dir.name
+    _check_raw(raw_dir, source)
     jobs, drops = _jobs(declaration, raw_dir)
     classes = _classes(declaration.get("classes", {}), source)
     keep_unlabelled = declaration.get("unlabelled", "drop") == "negative"
@@ -56,6 +59,17 @@ def convert(
     manifest.write(out_dir / "manifest.csv", frame)
     _summary(source, rows, outcomes, drops)
     return manifest.read(out_dir / "manifest.csv")
+
+
+def _check_raw(raw_dir: Path, source: str) -> None:
+    if not raw_dir.is_dir():
+        raise UserError(
+            "the folder of the raw source does not exist",
+            where=raw_dir,
+            remedy=f"fetch_source.py --source {source} makes it.",
+        )
+    if not any(path.is_file() and path.name != NOTE for path in raw_dir.rglob("*")):
+        raise UserError(f"the source {source} holds no files", where=raw_dir)
 
 
 def _classes(mapping: dict, source: str) -> dict[str, str]:
@@ -119,7 +133,7 @@ def _check(source: str, classes: dict[str, str], jobs: list[Job], rows: list[dic
     where = f"sources.{source}"
     if not rows:
         raise UserError(
-            f"no picture is left of {len(jobs)}",
+            f"no picture is left of {len(jobs)}" if jobs else "no picture was found",
             where=where,
             remedy=f"{out_dir / 'dropped.csv'} says why; do options.images and options.annotations fit?",
         )

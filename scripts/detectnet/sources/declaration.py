@@ -13,6 +13,8 @@ from detectnet.errors import UserError, did_you_mean
 FETCHED = ("folder", "archive", "upstream")
 PLACES = (*FETCHED, "scenes")
 """Where a source may come from: the keys of its declaration, those that are fetched and the rendered one."""
+NOTE = "source.json"
+"""Beside the raw files of a source: where they are from."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,13 +19,14 @@ ATTEMPTS = 5
 TIMEOUT = 60  # seconds without a byte
 
 
-def download(url: str, path: Path, expected: str, pause: float = 2.0) -> None:
+def download(url: str, path: Path, expected: str, field: str = "sha256", pause: float = 2.0) -> None:
     """Download ``url`` to ``path``; ``path.part`` holds what has come so far and survives a stop.
 
     Args:
         url: http, https or file.
         path: appears only when the file is whole.
         expected: hex sha256 of the file.
+        field: where ``expected`` stands in the config.
         pause: seconds before a second attempt; doubled before each further one.
 
     Raises:
@@ -43,7 +44,7 @@ def download(url: str, path: Path, expected: str, pause: float = 2.0) -> None:
         actual = sha256(part)
     if actual != expected:
         part.unlink()
-        raise UserError(f"the file has sha256 {actual}, expected {expected}", where=url)
+        raise UserError(f"its sha256 is {actual}, {field} is {expected}", where=url)
     part.replace(path)
 
 

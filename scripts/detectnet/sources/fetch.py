@@ -13,11 +13,9 @@ from detectnet.files import sha256, write_json
 from detectnet.logs import log, progress
 from detectnet.sources.archives import unpack
 from detectnet.sources.base import printable
-from detectnet.sources.declaration import FETCHED
+from detectnet.sources.declaration import FETCHED, NOTE
 from detectnet.sources.download import download
 from detectnet.sources.upstream import fetch_upstream, read_list
-
-NOTE = "source.json"
 
 
 def fetch(
@@ -26,18 +24,18 @@ def fetch(
     """Fetch a source; ``raw_dir`` appears when everything is there, and replaces an earlier one.
 
     Args:
-        declaration: the source's entry in the config: ``licence``, and ``folder`` or ``archive`` {name,
-            sha256, url} or ``upstream`` {git, commit, files, folder} or both of these (archive first).
+        declaration: the source's entry in the config: ``folder`` or ``archive`` {name, sha256, url} or
+            ``upstream`` {git, commit, files, folder} or both of these (archive first).
         raw_dir: named like the source.
         mirror: folder or URL in which archives are looked for before their own URL.
         archives: folder of downloaded archives, looked in first.
 
     Returns:
-        what ``source.json`` says: source, licence, place, what it was got from, files, bytes, and
-        ``content``, one sha256 over the paths and hashes of all files.
+        what ``source.json`` says: source, place, what it was got from, files, bytes, and ``content``, one
+        sha256 over the paths and hashes of all files.
 
     Raises:
-        UserError: no place has it; says all places tried.
+        UserError: no place has it, which says all places tried; or it holds no files.
     """
     if not any(place in declaration for place in FETCHED):
         raise UserError("the source says no place", where=raw_dir.name, allowed=FETCHED)
@@ -45,9 +43,10 @@ def fetch(
     raw_dir.parent.mkdir(parents=True, exist_ok=True)
     _remove(part)
     try:
-        origin = _fill(declaration, part / "files", mirror, archives)
-        note = {"source": raw_dir.name, "licence": declaration.get("licence", ""), **origin}
-        note |= _content(part / "files")
+        origin = _fill(raw_dir.name, declaration, part / "files", mirror, archives)
+        note = {"source": raw_dir.name, **origin, **_content(part / "files")}
+        if not note["files"]:
+            raise UserError(f"there are no files in it: {_words(origin)}", where=f"sources.{raw_dir.name}")
         write_json(part / "files" / NOTE, note)
         _replace(part / "files", raw_dir)
     finally:
@@ -56,12 +55,13 @@ def fetch(
     return note
 
 
-def _fill(declaration: dict, target: Path, mirror: str | None, archives: Path) -> dict:
+def _fill(source: str, declaration: dict, target: Path, mirror: str | None, archives: Path) -> dict:
     if "folder" in declaration:
         return _from_folder(Path(declaration["folder"]).expanduser(), target)
     if "archive" not in declaration:
         return _from_upstream(declaration["upstream"], target)
-    archive, tried = find_archive(declaration["archive"], mirror, archives)
+    field = f"sources.{source}.archive"
+    archive, tried = find_archive(declaration["archive"], mirror, archives, field)
     if archive is not None:
         unpack(archive, target)
         wanted = declaration["archive"]
@@ -70,8 +70,8 @@ def _fill(declaration: dict, target: Path, mirror: str | None, archives: Path) -
         log.warning("%s; taking it from its repository", "; ".join(tried))
         return _from_upstream(declaration["upstream"], target)
     raise UserError(
-        f"the archive was not found. Tried: {'; '.join(tried)}.",
-        where=declaration["archive"]["name"],
+        f"the archive {declaration['archive']['name']} was not found. Tried: {'; '.join(tried)}.",
+        where=field,
         remedy="Name the folder or URL that has it as 'mirror'.",
     )
 
@@ -104,20 +104,24 @@ def _from_upstream(upstream: dict, target: Path) -> dict:
     return {"place": "upstream", "git": upstream["git"], "commit": upstream["commit"]}
 
 
-def find_archive(wanted: dict, mirror: str | None, archives: Path) -> tuple[Path | None, list[str]]:
+def find_archive(
+    wanted: dict, mirror: str | None, archives: Path, field: str
+) -> tuple[Path | None, list[str]]:
     """The file with the right hash, and a sentence on each place that did not have it.
 
     Args:
         wanted: ``name``, ``sha256`` and maybe ``url``.
         mirror: folder or URL, looked in before that ``url``.
         archives: folder that is looked in first, and that keeps what is downloaded.
+        field: where the config holds ``wanted``; named where a file has another hash.
 
     Raises:
         UserError: ``mirror`` is a folder that does not exist.
     """
     name, expected = wanted["name"], wanted["sha256"]
     tried: list[str] = []
-    if _has(archives / name, expected, tried):
+    hash_field = f"{field}.sha256"
+    if _has(archives / name, expected, tried, hash_field):
         return archives / name, tried
     if mirror and "://" not in mirror:
         folder = Path(mirror).expanduser()
@@ -127,25 +131,25 @@ def find_archive(wanted: dict, mirror: str | None, archives: Path) -> tuple[Path
                 where="mirror",
                 remedy="Name the folder (or the URL) that holds the archives, or set mirror to null.",
             )
-        if _has(folder / name, expected, tried):
+        if _has(folder / name, expected, tried, hash_field):
             return folder / name, tried
     urls = [f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}"] if mirror and "://" in mirror else []
     for url in [*urls, *([wanted["url"]] if wanted.get("url") else [])]:
         try:
-            download(url, archives / name, expected)
+            download(url, archives / name, expected, hash_field)
             return archives / name, tried
         except UserError as error:
             tried.append(str(error))
     return None, tried
 
 
-def _has(path: Path, expected: str, tried: list[str]) -> bool:
+def _has(path: Path, expected: str, tried: list[str], field: str) -> bool:
     if not path.is_file():
         tried.append(f"{path}: no such file")
         return False
     actual = sha256(path)
     if actual != expected:
-        tried.append(f"{path}: sha256 is {actual}, expected {expected}")
+        tried.append(f"{path}: its sha256 is {actual}, {field} is {expected}")
     return actual == expected
 
 

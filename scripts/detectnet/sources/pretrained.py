@@ -36,13 +36,13 @@ def _local(declaration: dict[str, str]) -> Path:
         raise UserError("the weights file does not exist", where=path)
     expected = declaration.get("sha256")
     if expected and (actual := sha256(path)) != expected:
-        raise UserError(f"the file has sha256 {actual}, expected {expected}", where=path)
+        raise UserError(f"its sha256 is {actual}, pretrained.sha256 is {expected}", where=path)
     return path
 
 
 def _remote(declaration: dict[str, str], out: Path, mirror: str | None) -> Path:
     wanted = {"name": out.name, "url": declaration["url"], "sha256": declaration["sha256"]}
-    found, tried = find_archive(wanted, mirror, out.parent)
+    found, tried = find_archive(wanted, mirror, out.parent, "pretrained")
     if found is None:
         raise UserError(
             f"the weights were not found. Tried: {'; '.join(tried)}.",

@@ -130,7 +130,9 @@ class Builder:
             remedy = f'Write "{value.text}" in quotes.'
         elif value.form == STRING and _convert(row.type, Scalar(value.text, "bare", value.line)) is not None:
             remedy = f"Write {value.text} without quotes."
-        self._wrong(value, path, f"{value.shown()} is not {_article(row)}", row.describe(), remedy)
+        beyond = row.type in INTEGERS and value.form != STRING and _integer(value) is not None
+        what = "out of range" if beyond else f"not {_article(row)}"
+        self._wrong(value, path, f"{value.shown()} is {what}", row.describe(), remedy)
 
     def _map(self, row: Field, group: list[Entry], path: str) -> dict[str, Any]:
         """Later entries with the same key replace earlier ones, as in protobuf."""
@@ -141,6 +143,9 @@ class Builder:
             written = None if block is None else self._key(block, path)
             if block is None or written is None:
                 continue
+            if self._root is CLUSTER_PARAMS and written in CLUSTER_PARAMS.by_name:
+                self._field_as_key(written, _line_of(block, "key"), path)
+                continue
             key = written.lower() if row.lower_keys else written
             self._note_key(written, key, key in found, _line_of(block, "key"), path)
             value = self._map_value(row, block, f"{path}[{key}]")
@@ -149,6 +154,11 @@ class Builder:
                 self._entry_lines[f"{path}[{key}]"] = _line_of(block, "value")
                 self._entry_lines[f"{path}[{key}].key"] = _line_of(block, "key")
         return found
+
+    def _field_as_key(self, name: str, line: int, path: str) -> None:
+        """A field that slipped into a map of JSON, where any key may stand."""
+        self.moved.add(name)
+        self._entry_problem(line, path, f"'{name}' is a field, not a class.", "", self._elsewhere(name))
 
     def _note_key(self, written: str, key: str, again: bool, line: int, path: str) -> None:
         if written != key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from detectnet.spec import findings
 from detectnet.spec.check_classes import check_classes
@@ -12,7 +12,7 @@ from detectnet.spec.check_inference import check_cluster_params, check_inference
 from detectnet.spec.check_model import check_model
 from detectnet.spec.check_training import check_training
 from detectnet.spec.findings import Found
-from detectnet.spec.message import Message
+from detectnet.spec.message import Message, parts_of
 from detectnet.spec.problems import Note, Problem
 
 
@@ -45,13 +45,8 @@ def _structure(message: Message) -> Found:
             continue
         if row.replaced:
             yield findings.replaced(message, row.name, row.replaced)
-        for part in _parts(value):
+        for part in parts_of(value):
             yield from _structure(part)
-
-
-def _parts(value: object) -> Iterable[Message]:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
-    return [item for item in items if isinstance(item, Message)]
 
 
 def _experiment(spec: Message) -> Found:

@@ -85,10 +85,13 @@ def _strange(spec: Message) -> Iterator[tuple[str, Problem]]:
     """Target classes that no other part of the file knows."""
     data = spec.dataset_config
     parts = [set(getattr(message, field)) for message, field in _maps(spec) if message.has(field)]
+    keys = set().union(*parts)
     parts += [set(data.target_class_mapping.values())] if data.has(_MAPPING) else []
     named, names = set().union(*parts), _names(spec)
     for entry in spec.cost_function_config.target_classes:
-        if len(parts) > 1 and entry.name and entry.name not in named:
+        # with_classes_of has given mapping values this case, so that they say nothing for it
+        other_case = entry.name not in keys and entry.name.lower() in map(str.lower, keys)
+        if len(parts) > 1 and entry.name and (entry.name not in named or other_case):
             free = sorted(named - set(names))
             what = f"target class '{entry.name}' stands in no other part of the file."
             remedy = did_you_mean(entry.name, free) or "Add it to the mapping and to the entries by class."

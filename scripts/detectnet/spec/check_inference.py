@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+from PIL import ImageColor
+
 from detectnet.errors import did_you_mean
 from detectnet.spec import findings
 from detectnet.spec.check_classes import check_listed, idle_entry
@@ -13,7 +15,7 @@ from detectnet.spec.message import Message
 from detectnet.spec.problems import Problem
 
 _DEFAULT = "default"
-_CLOSE = 0.75
+_CLOSE = 0.75  # ratio of difflib from which on two names are one with a slip
 _RUNTIMES = ("tlt_config", "tensorrt_config")
 
 
@@ -38,16 +40,28 @@ def check_inference(spec: Message) -> Found:
 
 
 def _misspelt(size: Message, entries: list[str], listed: list[str]) -> Found:
-    """Target classes that only the list of them has, while the rest of the file names one almost alike."""
+    """Target classes that only the list of them has, while two parts of the file agree on another name.
+
+    A ``default`` would stand in for them, and for every slip of the pen.
+    """
     known, named = {name.lower() for name in size.target_classes}, {*map(str.lower, [*entries, *listed])}
-    free = [key for key in entries if key.lower() not in known and key in listed]
-    for index, name in enumerate(size.target_classes):
-        close = difflib.get_close_matches(name, free, n=1, cutoff=_CLOSE)
-        if close and name.lower() not in named:
-            what = f"'{name}' stands in no other part of the file."
-            yield findings.problem(
-                size, f"target_classes[{index}]", what, ", ".join(free), f"Did you mean '{close[0]}'?"
-            )
+    free = [key for key in entries if key.lower() not in {*known, _DEFAULT} and key in listed]
+    alone = [index for index, name in enumerate(size.target_classes) if name.lower() not in named]
+    for key in free[: len(alone)]:
+        index = _most_likely(key, entries.index(key), {index: size.target_classes[index] for index in alone})
+        alone.remove(index)
+        what = f"'{size.target_classes[index]}' stands in no other part of the file."
+        yield findings.problem(
+            size, f"target_classes[{index}]", what, ", ".join(free), f"Did you mean '{key}'?"
+        )
+
+
+def _most_likely(key: str, at: int, names: dict[int, str]) -> int:
+    """The number of the class that a key was meant for: one like it, or at its place, or the first."""
+    close = difflib.get_close_matches(key, names.values(), n=1, cutoff=0.5)
+    if close:
+        return next(index for index, name in names.items() if name == close[0])
+    return at if at in names else min(names)
 
 
 def check_cluster_params(spec: Message) -> Found:
@@ -59,6 +73,7 @@ def check_cluster_params(spec: Message) -> Found:
     ]
     misspelt = list(_misspelt(spec, list(spec.dbscan_eps), listed))
     yield from misspelt
+    yield from _colours(spec)
     for field in maps if not misspelt else ():
         yield from _fallback(spec, field, spec.target_classes, field in ("dbscan_eps", "min_cov_to_cluster"))
     for name, eps in spec.dbscan_eps.items():
@@ -70,11 +85,20 @@ def check_cluster_params(spec: Message) -> Found:
         yield from check_listed(spec, "postproc_classes", spec.target_classes, fold=True)
 
 
+def _colours(spec: Message) -> Found:
+    for name, colour in spec.color.items():
+        try:
+            ImageColor.getrgb(colour)
+        except ValueError:
+            what, remedy = f'unknown colour "{colour}".', did_you_mean(colour, ImageColor.colormap)
+            yield findings.problem(spec, f"color[{name}]", what, "a CSS name or #rrggbb", remedy)
+
+
 def _fallback(message: Message, field: str, classes: list[str], needed: bool = True) -> Found:
     """A class without an entry uses the one named ``default``; other names do nothing.
 
-    But a name that differs by a letter from a class without an entry is a mistake, not another class.
-    ``needed``: a class may not be without both.
+    But a name that differs by a letter from a class without an entry is a mistake, not another class, and so
+    is the only such name where only one class has no entry. ``needed``: a class may not be without both.
     """
     entries = getattr(message, field)
     if not entries or not classes:
@@ -83,6 +107,10 @@ def _fallback(message: Message, field: str, classes: list[str], needed: bool = T
     free = [key for key in entries if key.lower() not in known | {_DEFAULT}]
     bare = [name for name in classes if name.lower() not in held]
     meant = {key: name for key in free for name in bare if _is_meant(name, key, entries[key])}
+    shown = {name.lower() for name in message.postproc_classes}
+    waiting = [name for name in bare if name.lower() in shown] or bare
+    if len(free) == len(waiting) == 1:
+        meant = {free[0]: waiting[0]}
     for key in free:
         if key in meant:
             yield _misnamed(message, field, key, meant[key])
@@ -97,7 +125,12 @@ def _fallback(message: Message, field: str, classes: list[str], needed: bool = T
 def _is_meant(name: str, key: str, entry: Message | float) -> bool:
     if isinstance(entry, Message) and entry.output_map.lower() == name.lower():
         return True
-    return difflib.SequenceMatcher(a=name.lower(), b=key.lower()).ratio() >= _CLOSE
+    return _likeness(name, key) >= _CLOSE
+
+
+def _likeness(name: str, other: str) -> float:
+    """0..1, whatever the case."""
+    return difflib.SequenceMatcher(a=name.lower(), b=other.lower()).ratio()
 
 
 def _misnamed(message: Message, field: str, key: str, name: str) -> Problem:

@@ -33,13 +33,27 @@ ARCHS = {
     "squeezenet": Arch((), (0, 9)),
 }
 """Networks that are built here."""
+OF_TEMPLATE = (
+    "arch",
+    "num_layers",
+    "use_pooling",
+    "use_batch_norm",
+    "all_projections",
+    "freeze_blocks",
+    "freeze_bn",
+    "width_multiplier",
+    "dilation",
+)
+"""Fields that say how a network is built, not how a loaded one goes on."""
 NOT_BUILT = ("darknet", "googlenet", "efficientnet_b0")
 """Networks that TAO knows too."""
 
 
 def check_model(model: Message) -> Found:
     """The network exists, and its layers and blocks are those that it has."""
-    if model.arch in ARCHS:
+    if model.load_graph:
+        yield from _graph_decides(model)
+    elif model.arch in ARCHS:
         yield from _family(model, ARCHS[model.arch])
     else:
         yield from _unknown_arch(model)
@@ -49,6 +63,12 @@ def check_model(model: Message) -> Found:
     if precision.backend_floatx == "INVALID":
         what = "INVALID is no precision."
         yield findings.problem(precision, "backend_floatx", what, "FLOAT32, FLOAT16")
+
+
+def _graph_decides(model: Message) -> Found:
+    """Fields of the template that nobody builds; as in TAO, their values are not looked at either."""
+    for field in filter(model.has, OF_TEMPLATE):
+        yield findings.no_effect(model, field, "load_graph: true takes the network as it is in its file")
 
 
 def _unknown_arch(model: Message) -> Found:
@@ -71,6 +91,8 @@ def _family(model: Message, arch: Arch) -> Found:
         yield findings.no_effect(model, "num_layers", f"there is one {model.arch}")
     if model.has("width_multiplier") and model.arch != "resnet" and model.width_multiplier != 1:
         yield findings.problem(model, "width_multiplier", "only a resnet can be made narrower.", "1")
+    if model.dilation != 1 and model.arch != "resnet":
+        yield findings.problem(model, "dilation", "only a resnet can be dilated.", "1")
     yield from _frozen(model, arch)
 
 
@@ -90,6 +112,8 @@ def _frozen(model: Message, arch: Arch) -> Found:
 
 
 def _weights(model: Message) -> Found:
+    if model.has("allow_loaded_model_modification") and not model.load_graph:
+        yield findings.no_effect(model, "allow_loaded_model_modification", "it needs load_graph: true")
     if model.load_graph and model.pretrained_model_file:
         yield findings.replaced(model, "pretrained_model_file", "the graph's file, the pruned network")
     if not model.use_batch_norm and not model.load_graph and model.arch != "squeezenet":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from detectnet.spec import findings
 from detectnet.spec.findings import Found
-from detectnet.spec.message import Message
+from detectnet.spec.message import Message, parts_of
 from detectnet.spec.problems import Problem
 
 _SCHEDULES = ("soft_start_annealing_schedule", "early_stopping_annealing_schedule")
@@ -13,6 +15,7 @@ _SIDES = (
     ("crop_top", "crop_bottom"),
     ("output_image_min", "output_image_max"),
 )
+_SCALING = "cost_scaling"
 _HIGH, _LOW = 0.1, 1e-8
 """Learning rates beyond these are hardly meant; Adam works from about 1e-6 to 1e-2."""
 
@@ -20,8 +23,12 @@ _HIGH, _LOW = 0.1, 1e-8
 def check_training(spec: Message) -> Found:
     """Numbers that must agree with each other."""
     yield from _schedule(spec.training_config, spec.evaluation_config)
+    if not _is_extended(spec):
+        yield from _cost_scaling(spec.training_config)
     yield from _augmentation(spec.augmentation_config)
     yield from _objectives(spec.cost_function_config)
+    yield from _stages(spec.training_config, spec.augmentation_config.preprocessing)
+    yield from _teacher(spec.training_config, spec.model_config)
 
 
 def _schedule(training: Message, evaluation: Message) -> Found:
@@ -65,8 +72,34 @@ def _patience(schedule: Message, training: Message, evaluation: Message) -> Foun
         yield findings.problem(schedule, "patience_steps", what, allowed)
 
 
+def _is_extended(message: Message) -> bool:
+    """Whether the file has fields that TAO does not know, so that it is not meant for TAO."""
+    below = [part for value in message._values.values() for part in parts_of(value)]
+    return any(message._type.by_name[name].ours for name in message._values) or any(map(_is_extended, below))
+
+
+def _cost_scaling(training: Message) -> Found:
+    """What TAO demands of a message that bfloat16 makes needless."""
+    scaling = training.cost_scaling
+    if training._values and not training.has("cost_scaling"):
+        text = f"TAO refuses this file: {_SCALING} is missing; nothing here needs it"
+        yield findings.note(training, _SCALING, text)
+        return
+    for field in ("initial_exponent", "increment", "decrement"):
+        if training.has(_SCALING) and getattr(scaling, field) <= 0:
+            text = f"TAO refuses this file: {getattr(scaling, field):g} is not above 0; nothing here needs it"
+            yield findings.note(scaling, field, text)
+
+
 def _augmentation(augmentation: Message) -> Found:
     spatial = augmentation.spatial_augmentation
+    yield from _rotation(spatial)
+    if augmentation.preprocessing.enable_auto_resize:
+        text = (
+            "pictures are stretched to the input, aspect not kept, in training, evaluation, inference and "
+            "DeepStream; the rules letterbox them instead and refuse it"
+        )
+        yield findings.note(augmentation.preprocessing, "enable_auto_resize", text)
     if spatial.zoom_min > spatial.zoom_max:
         # 1 is no zoom: the bound that lies on its wrong side is the one that was not meant.
         field = "zoom_max" if spatial.zoom_max < 1 else "zoom_min"
@@ -80,12 +113,22 @@ def _augmentation(augmentation: Message) -> Found:
             yield findings.problem(size, low, what, findings.at_most(size, high))
 
 
+def _rotation(spatial: Message) -> Found:
+    angle = spatial.rotate_rad_max
+    if not angle:
+        return
+    text = (
+        f"radians here, as its name says: {math.degrees(angle):.3g} degrees. TAO's loader turns by {angle:g} "
+        f"degrees, which is {math.radians(angle):.3g} here"
+    )
+    if angle > math.pi:
+        text = f"more than half a turn is hardly meant; {text}"
+    yield findings.note(spatial, "rotate_rad_max", text)
+
+
 def _objectives(cost: Message) -> Found:
     for target in cost.target_classes:
         yield from _objectives_of(target)
-    given = [one for one in cost.target_classes if one.has("class_weight")]
-    if given and not any(one.class_weight for one in given):
-        yield findings.problem(given[0], "class_weight", "every class weighs 0.", "above 0")
     low, high = "min_objective_weight", "max_objective_weight"
     if cost.has(high) and cost.min_objective_weight > cost.max_objective_weight:
         yield findings.disordered(cost, low, high, (1e-4, 1))
@@ -102,5 +145,28 @@ def _objectives_of(target: Message) -> Found:
         if names and sum(getattr(one, field) for one in target.objectives) <= 0:
             what = f"every {field} is 0; at least one objective needs more."
             yield findings.problem(target, "objectives", what)
-    if target.has("class_weight") and target.class_weight == 0:
-        yield findings.note(target, "class_weight", f"0: '{target.name}' is never learnt")
+
+
+def _stages(training: Message, picture: Message) -> Found:
+    """Each ends later than the one before it, and is no larger than the network's input."""
+    before = 0.0
+    for stage in training.input_stages:
+        if stage.has("until") and stage.until <= before:
+            what = f"{stage.until:g} is not after the end of the stage before it."
+            yield findings.problem(stage, "until", what, f"above {before:g}, at most 1")
+        before = max(before, stage.until)
+        for side in ("width", "height"):
+            whole = f"output_image_{side}"
+            if picture.has(whole) and getattr(stage, side) > getattr(picture, whole):
+                what = f"{getattr(stage, side)} is larger than the network's input."
+                yield findings.problem(stage, side, what, findings.at_most(picture, whole))
+
+
+def _teacher(training: Message, model: Message) -> Found:
+    if not training.has("distillation"):
+        return
+    teacher = training.distillation
+    if model.load_graph and teacher.teacher_model_file:
+        yield findings.replaced(teacher, "teacher_model_file", "the graph's file, the network before pruning")
+    if not model.load_graph and not teacher.teacher_model_file:
+        yield findings.missing(teacher, "teacher_model_file", "", "Name a trained model.keras.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from detectnet.contract import Contract
+from detectnet.contract import STRETCH, TOP_LEFT, Contract
 from detectnet.errors import UserError
 from detectnet.spec.message import Message
 from detectnet.spec.schema_detection import CLUSTERING_CONFIG
@@ -35,6 +35,7 @@ def contract_of(experiment: Message, opset: int = 13) -> Contract:
         channels=size.output_image_channel,
         channel_order="RGB" if size.output_image_channel == 3 else "GRAY",
         offsets=(0.0,) * size.output_image_channel,
+        letterbox=STRETCH if size.enable_auto_resize else TOP_LEFT,
         bbox_scale=bbox.scale,
         bbox_offset=bbox.offset,
         classes=tuple(one.name for one in experiment.cost_function_config.target_classes),

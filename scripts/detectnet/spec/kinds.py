@@ -38,6 +38,13 @@ ROOTS: dict[str, MessageType] = {
     root.name: root
     for root in (EXPERIMENT, schema_data.DATASET, schema_inference.INFERENCE, schema_inference.CLUSTER_PARAMS)
 }
+TITLES = {
+    "experiment": "experiment spec (train, retrain, evaluate)",
+    "dataset": "dataset conversion spec",
+    "inference": "inference spec",
+    "cluster_params": "clustering file of TLT 1.0",
+}
+"""What users call the kinds."""
 TEXT_KINDS = ("experiment", "dataset", "inference")
 _EVERYWHERE = frozenset(
     {"input", "key", "mode", "model", "name", "notes", "project", "scale", "type", "weight"}
@@ -56,8 +63,8 @@ def root_of(kind: str) -> MessageType:
     return ROOTS[kind]
 
 
-def kind_of(text: str, tree: Block, file: str) -> str:
-    """The kind of a file, from the names at its top level.
+def kind_of(text: str, tree: Block, file: str, wanted: str | None = None) -> str:
+    """The kind of a file, from the names at its top level; ``wanted`` where these leave a choice.
 
     Raises:
         OtherKindError: it is none of the kinds; the error says what it looks like.
@@ -66,7 +73,7 @@ def kind_of(text: str, tree: Block, file: str) -> str:
         return _json_kind(text, file)
     names = [entry.name for entry in tree.entries]
     scores = {kind: sum(_score(name, ROOTS[kind]) for name in names) for kind in TEXT_KINDS}
-    best = max(TEXT_KINDS, key=lambda kind: scores[kind])
+    best = max(TEXT_KINDS, key=lambda kind: (scores[kind], kind == wanted))
     if not scores[best] or not (may_be_spec(text) or _only_fields(text, names, ROOTS[best])):
         raise OtherKindError(file, text_kind(text))
     if other := other_network(tree):

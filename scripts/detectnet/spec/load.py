@@ -13,9 +13,9 @@ from detectnet.spec.build import Builder
 from detectnet.spec.check import disagreements, missing_and_idle
 from detectnet.spec.check_classes import with_classes_of
 from detectnet.spec.json_tree import json_tree
-from detectnet.spec.kinds import kind_of, root_of
+from detectnet.spec.kinds import TITLES, kind_of, root_of
 from detectnet.spec.message import Message
-from detectnet.spec.other_kinds import binary_kind
+from detectnet.spec.other_kinds import ENCRYPTED, binary_kind
 from detectnet.spec.problems import Note, OtherKindError, Problem, SpecError
 from detectnet.spec.schema import MessageType
 from detectnet.spec.text import Block, read
@@ -51,13 +51,20 @@ def load(path: PathLike, kind: str | None = None, *, for_rules: bool = True) -> 
 def parse(text: str, kind: str | None = None, name: str = "<text>") -> Message:
     """As ``load``, of a text; ``name`` stands for the file in messages. Nothing is logged."""
     tree, problems = read(text)
-    found = kind_of(text, tree, name) if kind is None else kind
+    found = kind_of(text, tree, name, kind)
+    if kind and found != root_of(kind).name:
+        raise OtherKindError(name, _with_article(TITLES[found]), _with_article(TITLES[kind]))
     if found == "cluster_params":
         tree, problems = json_tree(text, name), []
-    return _checked(tree, problems, root_of(found), name)
+    return checked(tree, problems, root_of(found), name)
 
 
-def _checked(tree: Block, notation: list[Problem], root: MessageType, name: str) -> Message:
+def _with_article(title: str) -> str:
+    return f"{'an' if title[0] in 'aei' else 'a'} {title}"
+
+
+def checked(tree: Block, notation: list[Problem], root: MessageType, name: str) -> Message:
+    """The message of a tree, whose reading found the problems ``notation``; raises as ``load``."""
     builder = Builder(root, name)
     message, folded = with_classes_of(builder.build(tree))
     absent, idle = missing_and_idle(message)
@@ -112,12 +119,13 @@ def text_at(path: PathLike) -> str:
         raise UserError("there is no such file", where=path) from error
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=path) from error
+    suffix = Path(path).suffix.lower()
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise OtherKindError(str(path), binary_kind(content)) from error
-    if "\0" in text:
-        raise OtherKindError(str(path), binary_kind(content))
+        raise OtherKindError(str(path), binary_kind(content, suffix)) from error
+    if "\0" in text or suffix in ENCRYPTED:
+        raise OtherKindError(str(path), binary_kind(content, suffix))
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -105,6 +105,12 @@ def text_of(message: Message, paths: Iterable[str]) -> str:
     return _text(_pruned(message, [path.split(".") for path in paths]))
 
 
+def parts_of(value: object) -> list[Message]:
+    """The messages that a field's value is made of: those of a list, of a map, or itself."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, Message)]
+
+
 def _pruned(message: Message, paths: list[list[str]]) -> Message:
     values = {}
     for name in dict.fromkeys(path[0] for path in paths):

@@ -30,6 +30,10 @@ _MAGIC = (
     (b"\xff\xfe", "a text in UTF-16, which protobuf cannot read; save it as UTF-8"),
     (b"\xfe\xff", "a text in UTF-16, which protobuf cannot read; save it as UTF-8"),
 )
+ENCRYPTED = {
+    ".etlt": "an .etlt file (an encrypted export of TLT)",
+    ".tlt": "a .tlt file (an encrypted model of TLT)",
+}
 # Messages at the top level of TAO's other networks, none of which DetectNet_v2 knows.
 _NETWORKS = {
     "ssd_config": "SSD",
@@ -60,8 +64,8 @@ def may_be_spec(text: str) -> bool:
     return re.search("[{}<]", text) is not None and not SECTION.search(text) and not _is_python(text, [])
 
 
-def binary_kind(content: bytes) -> str:
-    """What a file is that is no UTF-8 text, from its first bytes."""
+def binary_kind(content: bytes, suffix: str = "") -> str:
+    """What a file is that is no UTF-8 text, from its first bytes; where they say nothing, from its suffix."""
     for magic, name in _MAGIC:
         if content.startswith(magic):
             return name
@@ -71,7 +75,9 @@ def binary_kind(content: bytes) -> str:
         return "a file of TFRecords"
     length = int.from_bytes(content[:4], "little")
     if 0 < length < 64 and re.fullmatch(rb"[\w/:.-]+", content[4 : 4 + length]):
-        return "an .etlt file (an encrypted export of TLT)"
+        return ENCRYPTED[".etlt"]
+    if suffix in ENCRYPTED:
+        return ENCRYPTED[suffix]
     if not re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", content):
         return "a text that is not UTF-8; save it as UTF-8"
     return "a binary file"

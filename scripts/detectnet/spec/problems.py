@@ -78,14 +78,16 @@ class SpecError(UserError):
 
 
 class OtherKindError(UserError):
-    """A file that is no TLT spec at all; ``kind`` names what it is."""
+    """A file that is no TLT spec at all, or not of the kind that is needed; ``kind`` names what it is."""
 
-    def __init__(self, file: str, kind: str) -> None:
+    def __init__(self, file: str, kind: str, needed: str = "") -> None:
+        """With ``needed``, the kind that is asked for, the file is a spec."""
         self.kind = kind
+        remedy = "Give an experiment, dataset conversion or inference spec, or a cluster_params.json."
         super().__init__(
-            f"this is {kind}, not a TLT or TAO spec",
+            f"this is {kind}, and {needed} is needed" if needed else f"this is {kind}, not a TLT or TAO spec",
             where=file,
-            remedy="Give an experiment, dataset conversion or inference spec, or a cluster_params.json.",
+            remedy=None if needed else remedy,
         )
 
 

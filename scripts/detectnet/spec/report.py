@@ -11,15 +11,9 @@ from contextlib import contextmanager
 from detectnet.errors import UserError
 from detectnet.files import PathLike
 from detectnet.logs import log
+from detectnet.spec.kinds import TITLES
 from detectnet.spec.load import notes_of, parse, text_at
 from detectnet.spec.problems import Note, OtherKindError, SpecError
-
-_TITLES = {
-    "experiment": "experiment spec (train, retrain, evaluate)",
-    "dataset": "dataset conversion spec",
-    "inference": "inference spec",
-    "cluster_params": "clustering file of TLT 1.0",
-}
 
 
 def check_files(paths: Iterable[PathLike]) -> int:
@@ -64,7 +58,7 @@ def _check(path: str) -> int:
     try:
         message = parse(text_at(path), name=path)
     except SpecError as error:
-        log.error("%s: %s: cannot be used, %s", path, _TITLES[error.kind], error.count)
+        log.error("%s: %s: cannot be used, %s", path, TITLES[error.kind], error.count)
         for problem in error.problems:
             log.error("  %s", problem.sentence(path))
         _tell(error.notes, path)
@@ -72,7 +66,7 @@ def _check(path: str) -> int:
     except UserError as error:
         log.error("%s", error)
         return 2 if isinstance(error, OtherKindError) else 1
-    log.info("%s: %s: OK", path, _TITLES[message.kind])
+    log.info("%s: %s: OK", path, TITLES[message.kind])
     _tell(notes_of(message), path)
     return 0
 

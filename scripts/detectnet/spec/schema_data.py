@@ -69,6 +69,8 @@ PREPROCESSING = MessageType(
         Field("min_bbox_height", "float", allowed="[0, inf)"),
         Field("scale_width", "float", allowed="[0, inf)"),
         Field("scale_height", "float", allowed="[0, inf)"),
+        # Of its area, what an object that is cut needs inside; else it is neither object nor background.
+        Field("minimum_visible_share", "float", allowed="[0, 1]", ours=True),
     ),
 )
 
@@ -91,6 +93,11 @@ SPATIAL_AUGMENTATION = MessageType(
             ours=True,
         ),
         Field("fill", "float", 0.5, "[0, 1]", ours=True),
+        Field("zoom_log_uniform", "bool", ours=True),
+        # Width and height are stretched by sqrt(a) and 1/sqrt(a), a log-uniform in 1/aspect_max..aspect_max.
+        Field("aspect_max", "float", 1.0, "[1, 4]", ours=True),
+        # How often a window, or a part that zoom < 1 shows, is laid around a random object.
+        Field("object_window_probability", "float", allowed="[0, 1]", ours=True),
     ),
 )
 
@@ -106,6 +113,21 @@ COLOR_AUGMENTATION = MessageType(
         Field("blur_sigma_max", "float", allowed="[0, inf)", ours=True),  # px
         Field("noise_stddev_max", "float", allowed="[0, 1]", ours=True),
         Field("jpeg_quality_min", "int32", allowed="[0, 100]", ours=True),  # 0: no JPEG damage
+        Field("gamma_max", "float", 1.0, "[1, 4]", ours=True),  # exponent, 1/g..g
+        Field("white_balance_max", "float", allowed="[0, 1)", ours=True),  # of each channel's gain
+        Field("fog_max", "float", allowed="[0, 1]", ours=True),  # share of light grey
+        Field("shadow_probability", "float", allowed="[0, 1]", ours=True),
+        Field("motion_blur_max", "float", allowed="[0, 64]", ours=True),  # px
+        Field("downscale_max", "float", 1.0, "[1, 8]", ours=True),  # shrunk and enlarged again
+    ),
+)
+
+MIXING = MessageType(
+    "mixing",
+    (
+        Field("mosaic_probability", "float", allowed="[0, 1]", ours=True),  # four pictures in one
+        Field("paste_probability", "float", allowed="[0, 1]", ours=True),  # objects of other pictures
+        Field("paste_max", "uint32", 1, "[1, 100]", ours=True),  # objects per picture
     ),
 )
 
@@ -115,6 +137,7 @@ AUGMENTATION_CONFIG = MessageType(
         Field("preprocessing", PREPROCESSING, required=True),
         Field("spatial_augmentation", SPATIAL_AUGMENTATION),
         Field("color_augmentation", COLOR_AUGMENTATION),
+        Field("mixing", MIXING, ours=True),
     ),
 )
 

@@ -77,8 +77,8 @@ TARGET_CLASS = MessageType(
     "target_classes",
     (
         Field("name", "string", required=True),
-        Field("class_weight", "float", allowed="[0, inf)", required=True),
-        Field("coverage_foreground_weight", "float", allowed="[0, 1]", required=True),
+        Field("class_weight", "float", allowed="(0, inf)", required=True),
+        Field("coverage_foreground_weight", "float", allowed="(0, 1)", required=True),
         Field("objectives", OBJECTIVE, repeated=True, required=True),
     ),
 )
@@ -90,6 +90,10 @@ COST_FUNCTION_CONFIG = MessageType(
         Field("enable_autoweighting", "bool"),
         Field("max_objective_weight", "float", allowed="[0, 1]"),
         Field("min_objective_weight", "float", allowed="[0, 1]"),
+        # Exponent of a cell's error as a factor of its cross-entropy; 0: no factor.
+        Field("cov_focal_gamma", "float", allowed="[0, 5]", ours=True),
+        # Of 1 - GIoU of the boxes, added to the cost of their sides; 0: not added.
+        Field("bbox_giou_weight", "float", allowed="[0, inf)", ours=True),
     ),
 )
 

@@ -44,7 +44,7 @@ MODEL_CONFIG = MessageType(
     (
         Field("pretrained_model_file", "string"),
         Field("freeze_pretrained_layers", "bool", note="has no effect in TAO either; see freeze_blocks"),
-        Field("allow_loaded_model_modification", "bool", note="a loaded model always has its heads"),
+        Field("allow_loaded_model_modification", "bool"),  # with load_graph
         Field("num_layers", "int32", 18, "[0, inf)", zero_is_unset=True),  # by arch: see check_model
         Field("use_pooling", "bool"),
         Field("use_batch_norm", "bool"),
@@ -59,5 +59,7 @@ MODEL_CONFIG = MessageType(
         Field("all_projections", "bool"),
         # Filters of every layer times this, rounded to a multiple of 8, at least 8.
         Field("width_multiplier", "float", 1.0, "(0, 4]", ours=True),
+        # Cells between the taps of the 3x3 convolutions of a ResNet's last block.
+        Field("dilation", "uint32", 1, "[1, 8]", ours=True),
     ),
 )

@@ -22,6 +22,8 @@ LEARNING_RATE = MessageType(
                     *_RATES,
                     Field("soft_start", "float", 0.0, "[0, 1)"),
                     Field("annealing", "float", 0.0, "[0, 1]"),
+                    # How the rate falls: straight in its logarithm, as in TAO, or along half a cosine.
+                    Field("annealing_shape", Enum("ANNEALING_SHAPE", ("LOG_LINEAR", "COSINE")), ours=True),
                 ),
             ),
         ),
@@ -60,6 +62,10 @@ OPTIMIZER = MessageType(
                     Field("epsilon", "float", allowed="(0, inf)", required=True),
                     Field("beta1", "float", allowed="[0, 1)"),
                     Field("beta2", "float", allowed="[0, 1)"),
+                    # Kernels of convolutions shrink by this share of the learning rate; 0: they do not.
+                    Field("weight_decay", "float", allowed="[0, 1)", ours=True),
+                    # Largest norm of all gradients together; 0: any.
+                    Field("clip_norm", "float", allowed="[0, inf)", ours=True),
                 ),
             ),
             required=True,
@@ -123,11 +129,33 @@ VISUALIZER = MessageType(
     ),
 )
 
+# Windows of width x height px at the network's own scale, up to a share of all steps.
+INPUT_STAGE = MessageType(
+    "input_stages",
+    (
+        Field("until", "float", allowed="(0, 1]", required=True),
+        Field("width", "uint32", allowed="(0, inf)", multiple=16, required=True),
+        Field("height", "uint32", allowed="(0, inf)", multiple=16, required=True),
+    ),
+)
+
+# A trained network whose outputs are learnt as well; factors of the cost of either output.
+DISTILLATION = MessageType(
+    "distillation",
+    (
+        Field("teacher_model_file", "string"),
+        Field("cov_weight", "float", 1.0, "[0, inf)"),
+        Field("bbox_weight", "float", 1.0, "[0, inf)"),
+    ),
+)
+
 TRAINING_CONFIG = MessageType(
     "training_config",
     (
         Field("batch_size_per_gpu", "uint32", allowed="(0, inf)", required=True),
         Field("num_epochs", "uint32", allowed="(0, inf)", required=True),
+        # Steps of an epoch, whatever the number of pictures; 0: as many as it takes to draw so many.
+        Field("steps_per_epoch", "uint32", ours=True),
         Field("learning_rate", LEARNING_RATE, required=True),
         Field("regularizer", REGULARIZER, required=True),
         Field("optimizer", OPTIMIZER, required=True),
@@ -137,5 +165,9 @@ TRAINING_CONFIG = MessageType(
         Field("visualizer", VISUALIZER, note=_EVENTS),
         Field("mixed_bfloat16", "bool", ours=True),
         Field("checkpoint_seconds", "float", allowed="[0, inf)", ours=True),  # 0: only after epochs
+        Field("input_stages", INPUT_STAGE, repeated=True, ours=True),
+        # Of the moving average of all weights that is validated and kept; 0: the weights themselves.
+        Field("ema_decay", "float", allowed="[0, 1)", ours=True),
+        Field("distillation", DISTILLATION, ours=True),
     ),
 )

@@ -314,6 +314,14 @@ def test_root_is_below_data_base_path(tmp_path, monkeypatch, small):
         convert_dataset(kitti_spec("small"), tmp_path / "out/set", workers=1)
 
 
+def test_a_fold_that_the_sample_modifier_empties_is_said(tmp_path, small, caplog):
+    more = 'sample_modifier_config { filter_samples_containing_only: "car" }'
+    with caplog.at_level(logging.WARNING, "detectnet"):
+        made = converted(small, tmp_path, f"{RANDOM} val_split: 20 num_shards: 1", more, validation_fold=0)
+    assert made.groupby("fold")["pictures"].sum().to_dict() == {"fold 0": 2, "fold 1": 0}
+    assert "sample_modifier_config: fold 1 has no picture left" in caplog.text
+
+
 def test_sample_modifier_needs_a_validation_fold_and_leaves_it_alone(tmp_path):
     texts = {f"p{number}": line("Car") if number % 2 else line("Van") for number in range(8)}
     root = kitti_folder(tmp_path / "kitti", texts)

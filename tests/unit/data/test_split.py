@@ -185,6 +185,16 @@ def test_a_new_picture_that_links_both_folds_goes_to_training(tmp_path, caplog):
     assert "1 validation pictures leave the evaluation" in caplog.text
 
 
+def test_fixed_folds_that_share_a_look_alike_are_not_called_old(tmp_path, caplog):
+    rows = singles(2)
+    manifests = {name: resized_manifest(tmp_path / name, rows, name) for name in ("a", "b")}
+    with caplog.at_level(logging.WARNING, "detectnet"):
+        split(manifests, tmp_path / "split.csv", fixed={"a": "training", "b": "validation"})
+    assert set(fold_of(tmp_path / "split.csv").values()) == {"training", "excluded"}
+    assert "2 groups join pictures whose fold is settled, by an old list or for the" in caplog.text
+    assert "old training" not in caplog.text
+
+
 def test_frozen_twice_is_frozen(tmp_path):
     """Freezing and splitting again changes nothing, with pictures added neither for the old ones."""
     rows = singles(60)

@@ -171,16 +171,28 @@ def test_nothing_but_damaged_pictures(tmp_path):
         (lambda path: None, "does not exist"),
         (lambda path: path.mkdir(), "holds no pictures"),
         (
-            lambda path: [save_jpeg(path / f"x.{end}", scene(64, 64, [])) for end in ("jpg", "jpeg")],
-            "same label",
+            lambda path: [save_jpeg(path / "deep" / f"{name}.jpg", scene(64, 64, [])) for name in "xy"],
+            "no pictures itself, its sub-folders hold 2. .*Name the sub-folder, as .*/in/deep",
         ),
     ],
-    ids=["missing", "empty", "two of a name"],
+    ids=["missing", "empty", "pictures further down"],
 )
 def test_sources_that_cannot_be_used(tmp_path, make, message):
     make(tmp_path / "in")
     with pytest.raises(UserError, match=message):
         infer(detector(), tmp_path / "in", tmp_path / "out")
+
+
+def test_pictures_that_share_a_stem_are_told_apart(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    save_jpeg(source / "car.jpg", scene(640, 480, [BOX]))
+    cv2.imwrite(str(source / "car.png"), scene(640, 480, []))
+    save_jpeg(source / "bus.jpg", scene(640, 480, [BOX]))
+    infer(detector(), source, out)
+    found = {path.stem: len(path.read_text().splitlines()) for path in (out / "labels").iterdir()}
+    assert found == {"bus": 1, "car_jpg": 1, "car_png": 0}
+    assert {path.stem for path in (out / "images_annotated").iterdir()} == set(found)
+    assert [row["image"] for row in rows(out)] == ["bus.jpg", "car.jpg", "car.png"]
 
 
 def test_cluster_params_change_thresholds_names_and_colours(folder, tmp_path):

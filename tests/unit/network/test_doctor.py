@@ -101,6 +101,7 @@ REFUSED = [
     ({"schedule": EARLY}, "no pictures to validate on"),
     ({"model": "freeze_blocks: 0"}, "blocks are frozen at random weights"),
     ({"model": 'pretrained_model_file: "/nowhere/resnet10.hdf5"'}, "the initial model does not exist"),
+    ({"model": "use_pooling: true"}, "not one in 16"),
 ]
 
 

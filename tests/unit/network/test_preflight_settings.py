@@ -10,7 +10,6 @@ from preflight_cases import LOW, PLATE, assert_finding, changed, find, shard, tw
 from detectnet import spec
 from detectnet.errors import UserError
 from detectnet.network.inputs import InputSettings, fit_boxes
-from detectnet.network.loss import LossSettings, weighted
 from detectnet.network.predict import index_of
 from detectnet.network.preflight import Finding, settle
 from detectnet.network.preflight.graph import graph_findings
@@ -92,6 +91,13 @@ SETTINGS = [
         "error",
         "'cov' of 'plate'",
     ),
+    ([("zoom_max: 1.2", "zoom_max: 20")], "augmentation", "warning", "scaled by 20"),
+    ([("zoom_min: 0.9", "zoom_min: 0.01")], "augmentation", "warning", "scaled by 0.01"),
+    ([("zoom_min: 0.9", "zoom_min: 0.9 translate_max_x: 960")], "augmentation", "warning", "960 of 96"),
+    ([("zoom_min: 0.9", "zoom_min: 0.9 rotate_rad_max: 25")], "augmentation", "warning", "0.436 is 25 deg"),
+    ([("weight: 3e-09", "weight: 3")], "regularizer", "error", "outweighs the cost"),
+    ([("weight: 3e-09", "weight: 0.1")], "regularizer", "warning", "outweighs the cost"),
+    ([("    value: 0.5\n", "    value: 1\n")], "overlap", "warning", "an IoU of 1 on"),
 ]
 
 
@@ -115,15 +121,14 @@ def test_a_class_weight_of_nearly_nothing(tmp_path):
     assert_finding(found, "dead-class", "warning", "'plate' has class_weight 1e-06")
 
 
-def test_a_class_of_weight_0_is_never_learned(tmp_path):
-    text = two_classes(record_files.experiment()).to_text()
-    experiment = spec.parse(text.replace("class_weight: 1\n", "class_weight: 0\n", 1), "experiment")
-    loss = LossSettings.from_spec(experiment)
-    assert (loss.classes, loss.class_weight) == (("plate", "van"), (0, 1))
-    assert float(weighted(np.array([[5.0, 5.0], [1.0, 1.0]]), np.ones((2, 2)), loss)) == 2
-    boxes = [[PLATE, (5, 50, 50, 90, "van")]]
-    found = find(tmp_path, experiment, boxes, boxes)
-    assert_finding(found, "dead-class", "warning", "'plate' has class_weight 0 of 1")
+@pytest.mark.parametrize(
+    "weight", ["class_weight: 0", "foreground_weight: 0", "foreground_weight: 1", "class_weight: -1"]
+)
+def test_weights_of_the_cost_that_tao_refuses(weight):
+    name, _, _ = weight.partition(":")
+    usual = {"class_weight": "class_weight: 1", "foreground_weight": "foreground_weight: 0.05"}[name]
+    with pytest.raises(UserError, match=rf"{name}: .* is out of range. Allowed: a number in \(0, (inf|1)\)"):
+        changed((f"{usual}\n", f"{weight}\n"))
 
 
 # --- a loaded graph --------------------------------------------------------------------------------

@@ -150,12 +150,12 @@ def run_stage(model, out, *options):
     prune_detector.main(prune_detector.arguments().parse_args(arguments))
 
 
-def test_the_stage_writes_its_four_files(tmp_path):
+def test_the_stage_writes_its_files(tmp_path):
     model = randomize(network())
     save_model(model, tmp_path / "model.keras")
     run_stage(tmp_path / "model.keras", tmp_path / "prune", "--ratio", "0.5", "--exclude", "conv1")
     out = tmp_path / "prune"
-    names = ["model.hdf5", "model.keras", "provenance.json", "pruning.csv"]
+    names = ["costs.csv", "model.hdf5", "model.keras", "provenance.json", "pruning.csv"]
     assert sorted(one.name for one in out.iterdir()) == names
     pruned = load_model(out / "model.keras")
     for one, two in zip(outputs(pruned, pictures()), outputs(load_model(out / "model.hdf5"), pictures())):
@@ -173,6 +173,12 @@ def test_the_stage_writes_its_four_files(tmp_path):
     assert provenance["parameters_after"] == count_parameters(pruned)
     assert provenance["ratio"] == count_parameters(pruned) / count_parameters(model) <= 0.5
     assert (provenance["flops_before"], provenance["flops_after"]) == (flops(model), flops(pruned))
+    costs = pd.read_csv(out / "costs.csv")
+    assert costs.kernel.tolist()[0] == "conv1" and len(costs) == 14
+    for when in ("before", "after"):
+        assert costs[f"gflop_{when}"].sum() * 1e9 == pytest.approx(provenance[f"flops_{when}"])
+        milliseconds = costs[f"milliseconds_{when}"].sum()
+        assert milliseconds == pytest.approx(provenance[f"milliseconds_{when}"]) and milliseconds > 0
     assert provenance["arguments"]["excluded"] == ["conv1"]
     assert provenance["model_sha256"] == sha256(tmp_path / "model.keras")
     assert provenance["versions"]["keras"] == keras.__version__

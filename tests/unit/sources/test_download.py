@@ -123,7 +123,7 @@ def test_a_download_that_keeps_ending_early_fails_and_can_go_on(tmp_path: Path, 
 
 
 def test_wrong_files_and_missing_files_of_a_server(tmp_path: Path, server: _Server) -> None:
-    with pytest.raises(UserError, match=f"sha256 {_hash(server)}, expected {'1' * 64}"):
+    with pytest.raises(UserError, match=f"sha256 is {_hash(server)}, sha256 is {'1' * 64}"):
         download(f"{server.url}/made.tar", tmp_path / "made.tar", "1" * 64, pause=0)
     with pytest.raises(UserError, match="404"):
         download(f"{server.url}/other", tmp_path / "other", "1" * 64, pause=0)

@@ -9,6 +9,7 @@ import pytest
 from made_sources import CONTENT, archived, files_of, names_in, save, tar, text, voc, zip_
 
 from detectnet.errors import UserError
+from detectnet.sources.convert import convert
 from detectnet.sources.fetch import fetch
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,9 +28,8 @@ def test_an_archive_at_the_mirror(tmp_path: Path, name: str) -> None:
     note = fetch(archived(path), raw, str(tmp_path / "mirror"), tmp_path / "archives")
     assert files_of(raw) == {"images/a#1 =b.jpg": b"picture", "LICENSE": b"free"}
     assert json.loads((raw / "source.json").read_text()) == note
-    assert {key: note[key] for key in ("source", "licence", "place", "archive", "files", "bytes")} == {
+    assert {key: note[key] for key in ("source", "place", "archive", "files", "bytes")} == {
         "source": "made",
-        "licence": "CC0",
         "place": "archive",
         "archive": name,
         "files": 2,
@@ -43,7 +43,7 @@ def test_a_wrong_hash_says_both(tmp_path: Path) -> None:
     declared = archived(path)
     actual = declared["archive"]["sha256"]
     declared["archive"]["sha256"] = "0" * 64
-    with pytest.raises(UserError, match=f"sha256 is {actual}, expected {'0' * 64}"):
+    with pytest.raises(UserError, match=f"sha256 is {actual}, sources.made.archive.sha256 is {'0' * 64}"):
         fetch(declared, tmp_path / "raw/made", str(path.parent), tmp_path / "archives")
     assert not (tmp_path / "raw/made").exists()
 
@@ -77,6 +77,33 @@ def test_places_that_are_not_there(tmp_path: Path) -> None:
         fetch({"adapter": "voc"}, tmp_path / "raw/made")
 
 
+def test_a_place_without_files_is_said_when_it_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "mine/images").mkdir(parents=True)
+    with pytest.raises(UserError, match=f"sources.made: there are no files in it: folder {tmp_path}/mine"):
+        fetch({"folder": str(tmp_path / "mine")}, tmp_path / "raw/made")
+    assert not (tmp_path / "raw/made").exists()
+
+
+def test_raw_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
+    declared = {"adapter": "voc", "classes": {"a": "plate"}}
+    with pytest.raises(UserError, match=r"none: the folder of the raw source does not exist"):
+        convert(declared, tmp_path / "none", tmp_path / "kitti/made", 1)
+    text(tmp_path / "raw/made/source.json", "{}")
+    with pytest.raises(UserError, match="the source made holds no files"):
+        convert(declared, tmp_path / "raw/made", tmp_path / "kitti/made", 1)
+    assert not (tmp_path / "kitti").exists()
+
+
+def test_a_wrong_hash_names_its_field_where_another_place_stands_in(tmp_path: Path, caplog) -> None:
+    path = tar(tmp_path / "mirror/made.tar", list(CONTENT.items()))
+    declared = archived(path)
+    declared["archive"]["sha256"] = "0" * 64
+    declared["upstream"] = {"git": "none", "commit": "0" * 40, "files": str(tmp_path / "list")}
+    with caplog.at_level("WARNING", logger="detectnet"), pytest.raises(UserError, match="list of files"):
+        fetch(declared, tmp_path / "raw/made", str(path.parent), tmp_path / "archives")
+    assert f"sources.made.archive.sha256 is {'0' * 64}" in caplog.text
+
+
 def test_a_failed_fetch_leaves_the_earlier_files(tmp_path: Path) -> None:
     save(tmp_path / "mine/a.jpg")
     fetch({"folder": str(tmp_path / "mine")}, tmp_path / "raw/made")
@@ -107,7 +134,7 @@ def test_the_scripts_fetch_and_convert(tmp_path: Path) -> None:
     given = ("--source", "made", "--declaration", json.dumps(declared))
     done = _script("fetch_source.py", *given, "--mirror", "", "--out", str(raw))
     assert done.returncode == 0, done.stderr
-    assert json.loads((raw / "source.json").read_text())["licence"] == "mine"
+    assert json.loads((raw / "source.json").read_text())["place"] == "folder"
     given = ("--source", "made", "--config", str(tmp_path / "config.yaml"))
     done = _script("convert_kitti.py", *given, "--raw", str(raw), "--out", str(out), "--workers", "1")
     assert done.returncode == 0, done.stderr

@@ -57,7 +57,7 @@ def test_a_file_of_this_machine_is_copied(stored: Path, tmp_path: Path) -> None:
 
 def test_a_file_with_another_hash_is_refused(stored: Path, tmp_path: Path) -> None:
     out = tmp_path / "start.hdf5"
-    with pytest.raises(UserError, match=f"sha256 {sha256(stored)}, expected 000"):
+    with pytest.raises(UserError, match=f"sha256 is {sha256(stored)}, pretrained.sha256 is 000"):
         fetch_pretrained({"file": str(stored), "sha256": "0" * 64}, out)
     with pytest.raises(UserError, match="does not exist"):
         fetch_pretrained({"file": str(tmp_path / "none.hdf5")}, out)
@@ -99,7 +99,7 @@ def test_a_file_that_no_place_has_is_an_error_with_all_places(stored: Path, tmp_
 def test_a_file_with_the_wrong_hash_is_not_kept(server: str, tmp_path: Path) -> None:
     out = tmp_path / "pretrained" / "start.hdf5"
     wrong = {"url": f"{server}/resnet%2018.hdf5", "sha256": "0" * 64}
-    with pytest.raises(UserError, match="expected 000"):
+    with pytest.raises(UserError, match=r"pretrained\.sha256 is 000"):
         fetch_pretrained(wrong, out)
     assert not list(out.parent.iterdir())
 

@@ -81,7 +81,9 @@ BINARIES = [
     ("model.engine", b"ftrt\x00\x01\xff", "a TensorRT engine"),
     ("utf16.cfg", "random_seed: 1".encode("utf-16"), "a text in UTF-16"),
     ("latin1.cfg", "random_seed: 42  # für".encode("latin-1"), "a text that is not UTF-8"),
-    ("model.tlt", b"\x93\x01\xff\x00a", "a binary file"),
+    ("model.tlt", b"\x93\x01\xff\x00a", "a .tlt file (an encrypted model of TLT)"),
+    ("text.tlt", b"random text", "a .tlt file"),
+    ("model.bin", b"\x93\x01\xff\x00a", "a binary file"),
 ]
 
 

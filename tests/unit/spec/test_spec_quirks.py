@@ -278,8 +278,8 @@ def test_without_a_validation_fold_the_rules_validate_all_the_same(experiment):
 
 def test_sequences_come_from_the_manifest(dataset):
     text = dataset.replace('"random"', '"sequence"')
-    assert mode_of(parse(text)) == "sequence"
     listed = text.replace("val_split", 'kitti_sequence_to_frames_file: "/w/map.json" val_split')
+    assert mode_of(parse(listed)) == "sequence"
     found = note(parse(listed), "kitti_config.kitti_sequence_to_frames_file")
     assert found.replaced and "manifest" in found.text
 

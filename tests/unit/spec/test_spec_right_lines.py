@@ -53,6 +53,13 @@ def test_zero_that_tao_refuses_is_out_of_range(experiment, line_of, field):
     assert "out of range" in found.what
 
 
+@pytest.mark.parametrize("value", ["-1", "4294967296"])
+def test_a_whole_number_that_does_not_fit_is_out_of_range(experiment, value):
+    found = only(re.sub(r"\bnum_epochs: \d+", f"num_epochs: {value}", experiment, count=1))
+    assert found.what == f"{value} is out of range."
+    assert found.allowed == "a whole number in (0, inf)"
+
+
 def test_inference_without_a_model(inference):
     text = inference.replace('  tlt_config { model: "/workspace/experiments/detector.tlt" }\n', "")
     absent = only(text, "inference")

@@ -101,6 +101,7 @@ def test_train_and_validation_folders_converted_apart(dataset):
 def test_number_of_partitions(dataset, mode, good):
     text = replaced(dataset, ('"random"', f'"{mode}"'), ("num_partitions: 2", "num_partitions: 5"))
     if good:
+        text = replaced(text, ("val_split", 'kitti_sequence_to_frames_file: "map.json" val_split'))
         assert parse(text).kitti_config.num_partitions == 5
     else:
         with pytest.raises(SpecError, match="2 partitions in random mode"):
