@@ -14,6 +14,10 @@ import numpy as np
 from detectnet.network.augmentation.settings import AugmentationSettings
 
 _INTERPOLATION = {"LINEAR": cv2.INTER_LINEAR, "AREA": cv2.INTER_LINEAR, "NEAREST": cv2.INTER_NEAREST}
+# OpenCV counts from pixel centres.
+_FROM_CENTRES = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0.5, 1]])
+_TO_CENTRES = np.linalg.inv(_FROM_CENTRES)
+_DIGITS = 6
 _MARGIN = 2  # pixels that interpolation may look at beyond a window
 
 
@@ -80,7 +84,8 @@ def _offset(content: np.ndarray, size: int, wanted: np.ndarray | None, u: float)
     if wanted is not None:
         low, high = sorted((wanted[0], wanted[1] - size))
         first, last = max(first, low), min(last, high)
-    start, end = math.ceil(first), math.floor(last)
+    # moved edges are whole numbers but for rounding
+    start, end = math.ceil(round(first, _DIGITS)), math.floor(round(last, _DIGITS))
     return float(start + int(u * (end - start + 1)) if start <= end else first)
 
 
@@ -128,9 +133,7 @@ def warp(
         )
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         matrix = matrix @ np.diag([size[0] / given[0], size[1] / given[1], 1.0])
-    # OpenCV counts from pixel centres
-    half = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0.5, 1]])
-    matrix = half @ matrix @ np.linalg.inv(half)
+    matrix = _FROM_CENTRES @ matrix @ _TO_CENTRES
     return cv2.warpAffine(
         picture,
         matrix.T[:2],

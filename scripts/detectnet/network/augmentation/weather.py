@@ -67,6 +67,7 @@ def add_shadow(picture: np.ndarray, shadow: Shadow) -> np.ndarray:
 def add_fog(picture: np.ndarray, fog: Fog) -> np.ndarray:
     """The picture, uint8, seen through the haze."""
     share = np.linspace(fog.share, _AT_THE_BOTTOM * fog.share, len(picture), dtype=np.float32)[:, np.newaxis]
-    rows = picture.reshape(len(picture), -1)
-    seen = rows * (1 - share) + (share * np.float32(fog.grey) + np.float32(0.5))
-    return seen.astype(np.uint8).reshape(picture.shape)
+    seen = picture.reshape(len(picture), -1).astype(np.float32)
+    seen *= 1 - share
+    seen += share * np.float32(fog.grey)
+    return cv2.convertScaleAbs(seen).reshape(picture.shape)  # rounds
