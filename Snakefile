@@ -20,8 +20,10 @@ include: "rules/prune.smk"
 include: "rules/retrain.smk"
 include: "rules/evaluate.smk"
 include: "rules/audit.smk"
+include: "rules/ablation.smk"
 include: "rules/infer.smk"
 include: "rules/export.smk"
+include: "rules/latency.smk"
 include: "rules/engine.smk"
 include: "rules/deepstream.smk"
 include: "rules/report.smk"
@@ -35,6 +37,7 @@ localrules:
     retrain,
     evaluate,
     audit,
+    ablation,
     infer,
     export,
     engine,
@@ -86,6 +89,11 @@ rule evaluate:
 rule audit:
     input:
         rules.audit_labels.output,
+
+
+rule ablation:
+    input:
+        ablation_files,
 
 
 rule infer:

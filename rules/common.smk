@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = Path(os.path.relpath(workflow.basedir)) / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from detectnet import spec
+from detectnet import spec, variants
 from detectnet.config import (
     check_classes,
     check_specs,
@@ -41,14 +41,17 @@ try:
     check_specs(SPECS)
     WARNINGS = check_classes(CONFIG, SPECS["train"])
     INITIAL_MODEL = initial_model(CONFIG, SPECS["train"])
+    VARIANTS = variants.specs_of(CONFIG["ablation"], SPECS["train"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+ABLATION = CONFIG["ablation"]
 RUN = CONFIG["run"]
 RESULTS = f"results/{RUN}"
 LOGS = f"logs/{RUN}"
 BENCHMARKS = f"benchmarks/{RUN}"
 SOURCES = sorted(CONFIG["sources"])
+TRAINED = [name for name in SOURCES if CONFIG["sources"][name]["train"]]
 RENDERED = [name for name in SOURCES if "scenes" in CONFIG["sources"][name]]
 FETCHED = [name for name in SOURCES if name not in RENDERED]
 SHARDS = spec.shards_of(SPECS["dataset"])
@@ -126,8 +129,12 @@ def all_shards(fold):
 
 def training_shards():
     """The training fold, without the sources that are kept for measuring."""
-    trained = [name for name in SOURCES if CONFIG["sources"][name]["train"]]
-    return [path for source in trained for path in shards(source, TRAINING)]
+    return [path for source in TRAINED for path in shards(source, TRAINING)]
+
+
+def unseen_shards():
+    """The training fold of the sources that are kept for measuring."""
+    return [path for source in SOURCES if source not in TRAINED for path in shards(source, TRAINING)]
 
 
 @cache
@@ -152,6 +159,45 @@ def teacher_of(stage):
     if stage == "retrain":
         return f"{RESULTS}/train/model.keras"
     return config.distillation.teacher_model_file
+
+
+def variant_fields(wildcards, output):
+    """The fields in which a variant's spec differs from the baseline's; not recorded (see `spec_file`)."""
+    change = ABLATION["changes"].get(wildcards.variant, {"fields": []})
+    return [f"--field {shlex.quote(line)}" for line in (*change["fields"], f"random_seed: {wildcards.seed}")]
+
+
+def variant_messages(*fields):
+    """As `messages`, of a variant's spec."""
+    return lambda wildcards: spec.text_of(VARIANTS[wildcards.variant], list(fields))
+
+
+def variant_shards(wildcards):
+    """The records that a variant trains on."""
+    wanted = variants.sources_of(ABLATION, wildcards.variant, TRAINED)
+    return [path for source in wanted for path in shards(source, TRAINING)]
+
+
+def variant_models(wildcards):
+    """The networks that a variant begins with or learns from."""
+    given = VARIANTS[wildcards.variant]
+    named = (given.model_config.pretrained_model_file, given.training_config.distillation.teacher_model_file)
+    return [path for path in named if path]
+
+
+def ablation_config(wildcards):
+    """What the ablation compares; a function, because its text may hold braces."""
+    return shlex.quote(json.dumps(ABLATION, sort_keys=True))
+
+
+def ablation_files(wildcards):
+    """What the target `ablation` stands for."""
+    if ABLATION is None:
+        raise WorkflowError(
+            "ablation: the config names no changes to compare. Add those of config/ablation.yaml:"
+            " snakemake ablation --configfile config/plates.yaml config/ablation.yaml"
+        )
+    return rules.tabulate_ablation.output
 
 
 def pruning_arguments(wildcards):

@@ -11,7 +11,7 @@ EVALUATION_MESSAGES = [
     "postprocessing_config",
     "evaluation_config",
 ]
-METRICS_FILES = ["metrics.json", "detections.csv", "ground_truth.csv", "pr_curve.csv"]
+METRICS_FILES = ["metrics.json", "pictures.csv", "detections.csv", "ground_truth.csv", "pr_curve.csv"]
 
 
 rule evaluate_detector:
@@ -19,6 +19,8 @@ rule evaluate_detector:
         library("evaluate_detector"),
         model=lambda wildcards: MODELS[wildcards.stage],
         validation=all_shards(VALIDATION),
+        unseen=unseen_shards(),
+        split=f"{RESULTS}/split.csv",
     output:
         expand(f"{RESULTS}/{{{{stage}}}}/evaluation/{{file}}", file=METRICS_FILES),
     log:
@@ -34,10 +36,12 @@ rule evaluate_detector:
     params:
         spec=spec_file(),
         messages=lambda wildcards: messages(spec_of_stage(wildcards.stage), *EVALUATION_MESSAGES),
+        unseen=f"--unseen {' '.join(unseen_shards())}" if unseen_shards() else "",
         out=folder,
     message:
         "Evaluating stage {wildcards.stage}"
     shell:
         run_script("evaluate_detector")
         + " --model {input.model} --stage {wildcards.stage} --spec {params.spec:q}"
-        " --validation {input.validation} --out {params.out} --threads {threads}"
+        " --validation {input.validation} --split {input.split} {params.unseen}"
+        " --out {params.out} --threads {threads}"

@@ -9,6 +9,7 @@ CALIBRATION_MESSAGES = [
     "loss_mask_label_filter",
 ]
 BUDGET = bool(CONFIG["prune"]["budget"])
+PRUNING_TABLES = ["pruning.csv", "costs.csv", *(["sensitivity.csv"] if BUDGET else []), "provenance.json"]
 
 
 rule prune_detector:
@@ -19,9 +20,8 @@ rule prune_detector:
     output:
         expand(
             f"{RESULTS}/prune/{{file}}",
-            file=["model.keras", "model.hdf5", "pruning.csv", "costs.csv", "provenance.json"],
+            file=["model.keras", "model.hdf5", *PRUNING_TABLES],
         ),
-        f"{RESULTS}/prune/sensitivity.csv" if BUDGET else [],
     log:
         f"{LOGS}/prune_detector.log",
     benchmark:

@@ -13,10 +13,11 @@ rule build_report:
         links=f"{RESULTS}/split_links.csv",
         records=expand(f"{RESULTS}/tfrecords/{{source}}.manifest.csv", source=SOURCES),
         train=expand(f"{RESULTS}/train/{{file}}", file=TRAINED_FILES),
-        prune=expand(f"{RESULTS}/prune/{{file}}", file=["pruning.csv", "provenance.json"]),
+        prune=expand(f"{RESULTS}/prune/{{file}}", file=PRUNING_TABLES),
         retrain=expand(f"{RESULTS}/retrain/{{file}}", file=TRAINED_FILES),
         metrics=expand(f"{RESULTS}/{{stage}}/evaluation/{{file}}", stage=STAGES, file=METRICS_FILES),
         parity=f"{RESULTS}/export/parity.json",
+        latency=rules.predict_latency.output,
         engines=engines_in_all(),
         deepstream=f"{RESULTS}/deepstream/config_infer_primary.txt",
     output:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from detectnet.logs import parser, run
+from detectnet.spec import overlay
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -15,18 +16,36 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--spec", type=Path, required=True, help="experiment spec with the evaluation's settings"
     )
+    overlay.add_option(made)
     made.add_argument("--validation", type=Path, nargs="+", required=True, help="record shards of the fold")
+    made.add_argument("--split", type=Path, help="split.csv: its groups stay whole in cross-fitted figures")
+    made.add_argument(
+        "--unseen",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="training shards of sources that are not trained on: false alarms on pictures without objects",
+    )
     made.add_argument("--out", type=Path, required=True, help="folder for metrics.json and what goes with it")
     made.add_argument("--threads", type=int, default=2, help="threads of the network")
     return made
 
 
 def main(args: argparse.Namespace) -> None:
-    from detectnet import spec
     from detectnet.deploy.evaluating import evaluate_model
+    from detectnet.spec.overlay import load_overlaid
 
-    experiment = spec.load(args.spec, "experiment")
-    evaluate_model(args.model, args.validation, experiment, args.out, stage=args.stage, threads=args.threads)
+    experiment = load_overlaid(args.spec, "experiment", args)
+    evaluate_model(
+        args.model,
+        args.validation,
+        experiment,
+        args.out,
+        stage=args.stage,
+        threads=args.threads,
+        split=args.split,
+        unseen=args.unseen,
+    )
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ def main(args: argparse.Namespace) -> None:
     Raises:
         UserError: the spec would build a new network instead of loading the pruned one.
     """
-    from detectnet import spec
     from detectnet.errors import UserError
+    from detectnet.spec.overlay import load_overlaid
 
-    experiment = spec.load(args.spec, "experiment")
+    experiment = load_overlaid(args.spec, "experiment", args)
     if not experiment.model_config.load_graph:
         raise UserError(
             "the spec would build a new network, and pruning would be lost",

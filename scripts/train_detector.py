@@ -15,9 +15,9 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     """Train as the command line says."""
-    from detectnet import spec
+    from detectnet.spec.overlay import load_overlaid
 
-    train_as_asked(spec.load(args.spec, "experiment"), args)
+    train_as_asked(load_overlaid(args.spec, "experiment", args), args)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ def complete(config: dict[str, Any], schema_path: PathLike) -> dict[str, Any]:
         *_braces(filled),
         *_pruning(filled),
         *_pretrained(filled),
+        *_ablation(filled),
     ]
     if problems:
         raise UserError(
@@ -324,6 +325,20 @@ def _pruning(config: dict[str, Any]) -> Iterator[str]:
         )
     if wanted["budget"] == {}:
         yield "prune.budget: has no limit. Allowed: one or more of parameters, gflop, milliseconds."
+
+
+def _ablation(config: dict[str, Any]) -> Iterator[str]:
+    for name, change in (config["ablation"] or {"changes": {}})["changes"].items():
+        where = f"ablation.changes.{name}"
+        if not (change["fields"] or change["sources"]):
+            yield f"{where}: changes nothing. Allowed: fields, sources or both, with one entry at least."
+        for source in change["sources"]:
+            if source not in config["sources"]:
+                guess = did_you_mean(source, config["sources"])
+                known = ", ".join(sorted(config["sources"]))
+                yield f"{where}.sources: there is no source '{source}'. {guess} Allowed: {known}."
+            elif not config["sources"][source]["train"]:
+                yield f"{where}.sources: '{source}' has train: false, and is never trained on."
 
 
 def _pretrained(config: dict[str, Any]) -> Iterator[str]:

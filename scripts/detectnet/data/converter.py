@@ -89,8 +89,8 @@ def convert_dataset(
         a row for each file: shard, fold, pictures, objects, bytes, sha256.
 
     Raises:
-        UserError: folders, pictures or labels are missing or damaged (all of them are listed), there is no
-            file of sequences, or ``sample_modifier_config`` has no validation fold.
+        UserError: folders, pictures or labels are missing or damaged (all of them are listed), or
+            ``sample_modifier_config`` has no validation fold.
     """
     start, name = os.path.split(output)
     folder = Path(start)

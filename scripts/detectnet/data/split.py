@@ -23,11 +23,11 @@ from detectnet.data.folds import (
 )
 from detectnet.data.resizing import read_mirrored
 from detectnet.data.shares import deal, prefix_length
+from detectnet.data.split_summary import link_table, say
 from detectnet.errors import UserError, did_you_mean
 from detectnet.files import PathLike, write_csv
 from detectnet.logs import log
 
-LINK_COLUMNS = ("source", "image", "fold", "linked_source", "linked_image", "linked_fold", "by", "bits")
 MODES = ("grouped", "random", "sequence")
 
 
@@ -48,9 +48,11 @@ def split(
     perceptual hash and near-duplicates of the mirror image, across all sources. In ``grouped`` mode a
     group is never in training and validation both: pictures of ``previous`` keep their fold, new ones
     of their group follow, and where a group holds old pictures of both folds its new pictures go to
-    training and its old validation pictures are ``excluded`` from evaluation; pictures of a source with a
-    ``fixed`` fold count as old. All other groups are dealt so that each source comes as near to its share
-    as whole groups allow. ``random`` is NVIDIA's sorted prefix and ``sequence`` NVIDIA's dealing of
+    training and its old validation pictures are ``excluded`` from evaluation. A ``fixed`` fold stands as an
+    old one does, but an evaluation never shrinks for it: a training picture that looks like a validation
+    picture is ``excluded`` where its fold is fixed and not of the list, or the other's source is fixed for
+    validation. All other groups are dealt so that each source comes as near to its share as whole groups
+    allow. ``random`` is NVIDIA's sorted prefix and ``sequence`` NVIDIA's dealing of
     videos; both may leak, and say how much.
 
     Args:
@@ -78,18 +80,22 @@ def split(
         raise UserError(f"no split mode {mode!r}", allowed=MODES, remedy=did_you_mean(mode, MODES))
     links = _links(pictures, threshold)
     group, names = _groups(pictures, links)
+    kept = group
     if mode == "grouped":
-        old = _old_folds(pictures, fixed, previous)
-        folds = _grouped(pictures, group, names, shares, old)
+        listed = _listed_folds(pictures, previous)
+        old = _settled_folds(pictures, fixed, listed)
+        leaves = _leaves_training(pictures, fixed, group, listed, old)
+        kept, names = _groups(pictures, _links_without(leaves, links, pictures))
+        folds = _grouped(pictures, kept, names, shares, np.where(leaves, EXCLUDED, old))
     else:
         old = np.full(len(pictures), "", dtype=object)
         folds = _by_source(pictures, shares, fixed, _prefix if mode == "random" else _dealt)
         if previous is not None:
             log.warning("partition_mode %r does not keep old folds: %s is not used", mode, previous)
-    made = pictures[["image", "source"]].assign(group=names[group], fold=folds)
+    made = pictures[["image", "source"]].assign(group=names[kept], fold=folds)
     write_csv(out, made[list(COLUMNS)])
-    write_csv(Path(out).with_name("split_links.csv"), _link_table(made, links, group, old))
-    _say(made, pictures, shares, fixed, mode)
+    write_csv(Path(out).with_name("split_links.csv"), link_table(made, links, group, old))
+    say(made, pictures["boxes"], shares, fixed, mode)
     return made
 
 
@@ -221,10 +227,22 @@ def _links(pictures: pd.DataFrame, threshold: int) -> pd.DataFrame:
     near = duplicates.near_pairs(plain, turned, threshold)
     looks = pd.DataFrame(near, columns=["i", "j", "bits", "by"])
     looks["by"] = looks["by"].map({0: "near-duplicate", 1: "mirrored near-duplicate"})
+    return pd.concat([looks, _videos(pictures)], ignore_index=True)
+
+
+def _videos(pictures: pd.DataFrame) -> pd.DataFrame:
+    """Edges from the first of a video's frames to each other one; the index of ``pictures`` numbers rows."""
     frames = pictures[pictures["group"] != ""].reset_index(names="row")
     first = frames.groupby(["source", "group"])["row"].transform("first")
     videos = pd.DataFrame({"i": first, "j": frames["row"], "bits": -1, "by": "video"})
-    return pd.concat([looks, videos[videos["i"] != videos["j"]]], ignore_index=True)
+    return videos[videos["i"] != videos["j"]]
+
+
+def _links_without(gone: np.ndarray, links: pd.DataFrame, pictures: pd.DataFrame) -> pd.DataFrame:
+    """The edges that are left when some pictures, bool (N,), leave; a video's other frames stay joined."""
+    i, j = (links[end].to_numpy(dtype=np.int64) for end in ("i", "j"))
+    looks = links[~(gone[i] | gone[j]) & (links["by"] != "video").to_numpy()]
+    return pd.concat([looks, _videos(pictures[~gone])], ignore_index=True)
 
 
 def _groups(pictures: pd.DataFrame, links: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -238,11 +256,16 @@ def _groups(pictures: pd.DataFrame, links: pd.DataFrame) -> tuple[np.ndarray, np
     return number, np.array(names, dtype=object)
 
 
-def _old_folds(pictures: pd.DataFrame, fixed: Mapping[str, str], previous: PathLike | None) -> np.ndarray:
-    """The fold that a picture must keep, "" for a new one. A source's fixed fold goes before an old one."""
-    old = np.full(len(pictures), "", dtype=object)
-    if previous is not None:
-        old = _previous_folds(pictures, read_split(previous, FROZEN_COLUMNS))
+def _listed_folds(pictures: pd.DataFrame, previous: PathLike | None) -> np.ndarray:
+    """The fold of each picture in the earlier list, "" for a new one."""
+    if previous is None:
+        return np.full(len(pictures), "", dtype=object)
+    return _previous_folds(pictures, read_split(previous, FROZEN_COLUMNS))
+
+
+def _settled_folds(pictures: pd.DataFrame, fixed: Mapping[str, str], listed: np.ndarray) -> np.ndarray:
+    """The fold that a picture must keep, "" for none. A source's fixed fold goes before a listed one."""
+    old = listed.copy()
     for source, fold in fixed.items():
         rows = (pictures["source"] == source).to_numpy()
         moved = int((rows & (old != "") & (old != fold)).sum())
@@ -250,6 +273,17 @@ def _old_folds(pictures: pd.DataFrame, fixed: Mapping[str, str], previous: PathL
             log.warning("%s: %d old pictures leave their fold, because the source is %s", source, moved, fold)
         old[rows] = fold
     return old
+
+
+def _leaves_training(
+    pictures: pd.DataFrame, fixed: Mapping[str, str], group: np.ndarray, listed: np.ndarray, old: np.ndarray
+) -> np.ndarray:
+    """Which training pictures are left out for the sake of a validation picture of their group: bool (N,)."""
+    count = group.max(initial=-1) + 1
+    validated = np.bincount(group[old == VALIDATION], minlength=count) > 0
+    whole = pictures["source"].map(fixed).eq(VALIDATION).to_numpy()
+    measured = np.bincount(group[whole], minlength=count) > 0
+    return (old == TRAINING) & (measured[group] | (validated[group] & (listed != TRAINING)))
 
 
 def _previous_folds(pictures: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
@@ -330,65 +364,3 @@ def _dealt(rows: pd.DataFrame, _percent: float) -> np.ndarray:
     sizes = names.value_counts()
     ordered = sorted(sizes.index, key=lambda name: (-sizes[name], name))
     return names.isin(ordered[1::2]).to_numpy()
-
-
-def _link_table(made: pd.DataFrame, links: pd.DataFrame, group: np.ndarray, old: np.ndarray) -> pd.DataFrame:
-    """The edges of groups that held old pictures of training and validation both."""
-    count = group.max(initial=-1) + 1
-    torn = np.ones(count, dtype=bool)
-    for fold in (TRAINING, VALIDATION):
-        torn &= np.bincount(group[old == fold], minlength=count) > 0
-    edges = links[torn[group[links["i"].to_numpy(dtype=np.int64)]]] if count else links
-    left = made.iloc[edges["i"]].reset_index(drop=True)
-    right = made.iloc[edges["j"]].reset_index(drop=True).add_prefix("linked_")
-    table = pd.concat([left, right, edges[["by", "bits"]].reset_index(drop=True)], axis=1)
-    table["bits"] = table["bits"].astype(str).replace("-1", "")
-    excluded = int((made["fold"].to_numpy() == EXCLUDED).sum() - (old == EXCLUDED).sum())
-    if len(table):
-        log.warning(
-            "%d groups join pictures whose fold is settled, by an old list or for the whole source, and not "
-            "the same; %d validation pictures leave the evaluation, their links are in split_links.csv",
-            int(torn.sum()),
-            excluded,
-        )
-    return table[list(LINK_COLUMNS)].sort_values(list(LINK_COLUMNS))
-
-
-def _say(
-    made: pd.DataFrame, pictures: pd.DataFrame, shares: dict[str, float], fixed: Mapping[str, str], mode: str
-) -> None:
-    rows = []
-    for source, part in made.groupby("source"):
-        evaluated = int((part["fold"] != EXCLUDED).sum())
-        validation = int((part["fold"] == VALIDATION).sum())
-        wanted = f"all {fixed[source]}" if source in fixed else f"{shares[source]:.1f} %"
-        rows.append(
-            {
-                "source": source,
-                "pictures": len(part),
-                "plates": int(pictures["boxes"][part.index].sum()),
-                "groups": part["group"].nunique(),
-                "validation": validation,
-                "excluded": len(part) - evaluated,
-                "wanted": "videos dealt" if mode == "sequence" and source not in fixed else wanted,
-                "got": f"{100 * validation / max(evaluated, 1):.1f} %",
-            }
-        )
-    log.info("%s", pd.DataFrame(rows).to_string(index=False))
-    largest = made["group"].value_counts()
-    log.info("%d groups, the largest holds %d pictures", len(largest), int(largest.iloc[0]))
-    _warn_of_leaks(made)
-
-
-def _warn_of_leaks(made: pd.DataFrame) -> None:
-    used = made[made["fold"] != EXCLUDED]
-    torn = used.groupby("group")["fold"].transform("nunique") > 1
-    leaking = used[torn & (used["fold"] == VALIDATION)]
-    if len(leaking):
-        log.warning(
-            "this split leaks: %d of %d validation pictures have a near-duplicate or a frame of their video "
-            "in training (%d groups); partition_mode 'grouped' would not",
-            len(leaking),
-            int((used["fold"] == VALIDATION).sum()),
-            leaking["group"].nunique(),
-        )

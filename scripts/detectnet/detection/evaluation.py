@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from detectnet.contract import Contract
 from detectnet.detection import figures, tables
+from detectnet.detection.breakdown import STRICT_IOU, breakdown
 from detectnet.detection.cluster import settings_of
 from detectnet.detection.collecting import (
     CLUSTERINGS,
@@ -21,12 +23,13 @@ from detectnet.detection.collecting import (
     collect,
 )
 from detectnet.detection.metrics import inside
+from detectnet.detection.operating import Key, cross_fitted, halves, unseen_negatives
+from detectnet.detection.resampling import interval
 from detectnet.detection.scoring import (
     WIDTH_EDGES,
     Limits,
     Picture,
     Rule,
-    interval,
     objects_by_width,
     rows,
     score,
@@ -35,7 +38,6 @@ from detectnet.errors import UserError, did_you_mean
 from detectnet.files import PathLike, write_json
 from detectnet.logs import log, progress
 
-STRICT_IOU = 0.7
 OPERATING_POINT = ("threshold", "precision", "recall", "f1", "false_alarms_per_image")
 DEPLOYED_FIELDS = ("clustering", "ap", "iou", *OPERATING_POINT)
 
@@ -82,11 +84,15 @@ def evaluate(
     postprocessing: Any,
     stage: str,
     out_dir: PathLike,
+    *,
+    unseen: Iterable[PictureResult] = (),
+    groups: Mapping[Key, str] | None = None,
 ) -> dict[str, Any]:
     """Cluster, match and score all pictures; write everything that an evaluation leaves behind.
 
-    ``out_dir`` gets ``metrics.json``, ``detections.csv``, ``ground_truth.csv``, ``pr_curve.csv`` and the
-    figures. The order in which pictures arrive does not matter. All lengths are network-input pixels.
+    ``out_dir`` gets ``metrics.json``, ``pictures.csv``, ``detections.csv``, ``ground_truth.csv``,
+    ``pr_curve.csv`` and the figures. The order in which pictures arrive does not matter. All lengths are
+    network-input pixels.
 
     Args:
         predictions: one result per picture; where it has ``seconds_per_image`` (of inference, known when
@@ -95,11 +101,17 @@ def evaluate(
         evaluation_config, postprocessing: the messages of the spec (``postprocessing_config``).
         stage: train, prune, retrain, onnx, ...
         out_dir: folder, made where missing.
+        unseen: pictures of the training fold of sources that are not trained on. False alarms are counted on
+            those without objects and on such validation pictures of the same sources; they are in no other
+            figure and in no file.
+        groups: source and frame_id -> group of look-alikes, which stay in one half of ``cross_fitted``.
 
     Returns:
-        The content of metrics.json. ``mAP`` is that of the row ``tlt``, ``correct``, IoU 0.5,
-        ``mAP_interval`` its 95 % interval over resampled pictures, and ``deployed`` its operating point,
-        whose threshold the deployed detector takes. The spec's thresholds of confidence cut nothing, except
+        The content of metrics.json. Every mAP has its 95 % interval over resampled pictures beside it.
+        ``mAP`` is that of the row ``tlt``, ``correct``, IoU 0.5, with ground truth under
+        ``minimum_width_neutral`` px neutral, and ``deployed`` its operating point, whose threshold the
+        deployed detector takes; ``all_sizes`` and ``by_source``: see ``breakdown``; ``cross_fitted`` and
+        ``unseen_negatives``: see ``operating``. The spec's thresholds of confidence cut nothing, except
         in the rows of TAO's kinds as TAO's evaluator does it, see ``ClusterSettings.tao_least``.
 
     Raises:
@@ -108,44 +120,92 @@ def evaluate(
     classes = contract.classes
     settings = EvaluationSettings.from_message(evaluation_config, classes)
     contract = dataclasses.replace(contract, clustering=_clustering(postprocessing, classes))
-    pictures = collect(progress(predictions, what="evaluating", unit="pictures"), contract)
+    pictures, kept = _collected(predictions, unseen, contract)
     _warn_of_lost_truth(pictures, settings)
     headline = _correct(HEADLINE_CLUSTERING, dict.fromkeys(classes, HEADLINE_IOU), settings)
     scored = {name: score(pictures, name, headline) for name in classes}
+    half = halves(pictures, groups or {}, kept)
+    measured = _measured(pictures, settings, contract)
+    fitted = cross_fitted(pictures, list(scored.values()), half[: len(pictures)])
     metrics = {
         "stage": stage,
         "seconds_per_image": getattr(predictions, "seconds_per_image", None),
-        "mAP_interval": interval(list(scored.values())),
-        **_measured(pictures, settings, contract),
+        **measured,
+        **breakdown(pictures, classes, settings.minimum_width_neutral, measured["deployed"]["threshold"]),
+        "cross_fitted": fitted,
+        "unseen_negatives": _on_unseen(pictures, kept, half, fitted["thresholds"]),
     }
     by_width = next(filter(_is_headline, metrics["results"]))["AP_by_width"]
-    tables.write(out_dir, pictures, scored, HEADLINE_CLUSTERING)
+    tables.write(out_dir, pictures, scored, HEADLINE_CLUSTERING, half[: len(pictures)])
     figures.write(out_dir, scored, by_width, metrics["objects_by_width"])
     write_json(f"{out_dir}/metrics.json", metrics)
     log.info("%s", _summary(metrics))
     return metrics
 
 
+def _collected(
+    predictions: Iterable[PictureResult], unseen: Iterable[PictureResult], contract: Contract
+) -> tuple[list[Picture], list[Picture]]:
+    """The validation pictures and the unseen ones, in one pass: each warning of both is said once."""
+    known: set[Key] = set()
+
+    def validated() -> Iterator[PictureResult]:
+        for one in progress(predictions, what="evaluating", unit="pictures"):
+            known.add((one.source, one.frame_id))
+            yield one
+
+    every = collect(itertools.chain(validated(), unseen), contract)
+    if not known:
+        raise UserError("the validation fold is empty", where="evaluation")
+    of_validation = [(one.source, one.frame_id) in known for one in every]
+    kept = [one for one, known_one in zip(every, of_validation, strict=True) if not known_one]
+    return list(itertools.compress(every, of_validation)), kept
+
+
+def _on_unseen(
+    pictures: Sequence[Picture],
+    kept: Sequence[Picture],
+    half: np.ndarray,
+    thresholds: Sequence[float | None],
+) -> dict[str, Any] | None:
+    """False alarms on all pictures, of both folds, of the sources that were kept from training."""
+    sources = {one.source for one in kept}
+    chosen = [one.source in sources for one in (*pictures, *kept)]
+    return unseen_negatives(
+        list(itertools.compress((*pictures, *kept), chosen)), half[np.array(chosen)], thresholds
+    )
+
+
 def _measured(
     pictures: Sequence[Picture], settings: EvaluationSettings, contract: Contract
 ) -> dict[str, Any]:
-    """The part of metrics.json that follows from the pictures: counts, all rows and the deployed one."""
+    """The part of metrics.json that follows from the rows: counts, all rows and the deployed one."""
     classes = contract.classes
     results = [
         row
         for clustering in CLUSTERINGS
         for rule in _rules(clustering, settings, contract)
-        for row in rows(pictures, classes, rule, settings.width_edges)
+        for row in _with_intervals(pictures, classes, rule, settings.width_edges)
     ]
     top = next(filter(_is_headline, results))
     return {
         "images": len(pictures),
         "objects": sum(len(one.truth[name]) for one in pictures for name in classes),
         "objects_by_width": objects_by_width(pictures, classes, settings.width_edges),
+        "minimum_width_neutral": settings.minimum_width_neutral,
         "mAP": top["mAP"],
+        "mAP_interval": top["mAP_interval"],
         "deployed": {field: top[field] for field in DEPLOYED_FIELDS},
         "results": results,
     }
+
+
+def _with_intervals(
+    pictures: Sequence[Picture], classes: Sequence[str], rule: Rule, edges: Sequence[float]
+) -> Iterator[dict[str, Any]]:
+    scored = [score(pictures, name, rule) for name in classes]
+    for row in rows(pictures, classes, rule, edges):
+        yield row | {"mAP_interval": interval(scored, row["ap"])}
 
 
 def _rules(clustering: str, settings: EvaluationSettings, contract: Contract) -> list[Rule]:
@@ -219,4 +279,5 @@ def _summary(metrics: Mapping[str, Any]) -> str:
     value = (
         "no ground truth" if metrics["mAP"] is None else f"mAP {metrics['mAP']:.4f} [{low:.4f}, {high:.4f}]"
     )
-    return f"{head}, {value}\n{table}"
+    every = metrics["all_sizes"]["mAP"]
+    return f"{head}, {value}{'' if every is None else f', all sizes {every:.4f}'}\n{table}"

@@ -11,7 +11,8 @@ import numpy as np
 
 from detectnet.data import kitti
 from detectnet.detection.detections import Detections
-from detectnet.detection.scoring import WIDTH_EDGES, Picture, Rule, interval, rows, score
+from detectnet.detection.resampling import interval
+from detectnet.detection.scoring import WIDTH_EDGES, Picture, Rule, rows, score
 from detectnet.errors import UserError
 from detectnet.files import PathLike
 from detectnet.logs import log, progress

@@ -159,49 +159,6 @@ def best_f1(confidence: np.ndarray, hit: np.ndarray, truths: int) -> OperatingPo
     )
 
 
-def bootstrap_interval(
-    confidence: np.ndarray,
-    hit: np.ndarray,
-    picture: np.ndarray,
-    truths: np.ndarray,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> np.ndarray:
-    """``correct`` AP of resamples of the pictures (with replacement), float64 (resamples,).
-
-    With the same seed and number of pictures the same pictures are drawn, so that classes can be averaged
-    resample by resample. NaN where a resample has no ground truth.
-
-    Args:
-        confidence: float (D,), all pictures.
-        hit: bool (D,).
-        picture: int (D,), index of the detection's picture.
-        truths: int (P,), ground truths that count in each picture.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    hit, picture = hit[order], picture[order]
-    draws = np.random.default_rng(seed)
-    share = np.full(len(truths), 1 / len(truths))
-    # Bounds the memory to a few matrices of some million numbers.
-    chunk = max(1, 2_000_000 // max(len(hit), len(truths), 1))
-    made = []
-    for start in range(0, resamples, chunk):
-        times = draws.multinomial(len(truths), share, size=min(chunk, resamples - start))
-        made.append(_weighted_ap(times[:, picture], hit, times @ truths))
-    return np.concatenate(made)
-
-
-def _weighted_ap(times: np.ndarray, hit: np.ndarray, truths: np.ndarray) -> np.ndarray:
-    """``correct`` AP per row, each detection counted ``times`` (R, D) times, best first."""
-    seen = np.cumsum(times, axis=1)
-    gained = times * hit
-    precision = np.cumsum(gained, axis=1) / np.maximum(seen, 1)
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    area = (gained * envelope).sum(axis=1)
-    return np.divide(area, truths, out=np.full(len(area), np.nan), where=truths > 0)
-
-
 def _near_a_truth(overlap: np.ndarray, confidence: np.ndarray, minimum_iou: float) -> np.ndarray:
     """Indices of the detections that overlap any ground truth enough, most confident first."""
     able = np.flatnonzero((overlap >= minimum_iou).any(axis=1))

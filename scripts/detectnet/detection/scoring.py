@@ -20,7 +20,6 @@ from detectnet.detection.metrics import (
     Matches,
     average_precision,
     best_f1,
-    bootstrap_interval,
     inside,
     match,
     match_tao,
@@ -94,6 +93,22 @@ class Scored:
         """Ground truths that count in all pictures."""
         return int(self.truths.sum())
 
+    def ranks(self, kind: str) -> np.ndarray:
+        """What a kind of average precision sorts by: TAO in single precision, where more are equal."""
+        return self.confidence if kind == "correct" else self.confidence.astype(np.float32)
+
+    def only(self, chosen: np.ndarray) -> Scored:
+        """The same of some of the pictures, bool (P,)."""
+        keep, place = chosen[self.picture], np.cumsum(chosen) - 1
+        return Scored(
+            self.confidence[keep],
+            self.hit[keep],
+            place[self.picture[keep]],
+            self.truths[chosen],
+            [one for one, wanted in zip(self.matches, chosen, strict=True) if wanted],
+            [one for one, wanted in zip(self.neutral, chosen, strict=True) if wanted],
+        )
+
 
 def score(
     pictures: Sequence[Picture], name: str, rule: Rule, between: tuple[float, float] = EVERY_WIDTH
@@ -145,10 +160,10 @@ def rows(
         {
             **shared,
             "ap": kind,
-            "mAP": _mean(scored, kind),
+            "mAP": mean_ap(scored, kind),
             "AP": {name: _ap(one, kind) for name, one in scored.items()},
             "AP_by_width": {
-                label: _mean({name: one for name, one in at_width.items() if one.total}, kind)
+                label: mean_ap({name: one for name, one in at_width.items() if one.total}, kind)
                 for label, at_width in zip(width_labels(edges), by_width, strict=True)
             },
         }
@@ -156,19 +171,15 @@ def rows(
     ]
 
 
-def interval(scored: Sequence[Scored], *, resamples: int = 1000, seed: int = 0) -> list[float] | None:
-    """95 % interval [low, high] of the ``correct`` mAP, by resampling pictures; None without ground truth."""
-    with_truth = [one for one in scored if one.total]
-    if not with_truth:
-        return None
-    drawn = [
-        bootstrap_interval(one.confidence, one.hit, one.picture, one.truths, resamples=resamples, seed=seed)
-        for one in with_truth
-    ]
-    # A resample can miss a rare class: it is then the mean of the others, or no value at all.
-    valid = np.isfinite(drawn)
-    means = np.where(valid, drawn, 0.0).sum(axis=0)[valid.any(axis=0)] / valid.sum(axis=0)[valid.any(axis=0)]
-    return [float(end) for end in np.percentile(means, [2.5, 97.5])]
+def mean_ap(scored: Mapping[str, Scored], kind: str = "correct") -> float | None:
+    """mAP of the classes; ``correct`` over those with ground truth (None without), TAO's kinds over all."""
+    values = [value for value in (_ap(one, kind) for one in scored.values()) if value is not None]
+    return float(np.mean(values)) if values else None
+
+
+def without_objects(pictures: Sequence[Picture]) -> np.ndarray:
+    """Which pictures have no ground truth of any class: bool (P,)."""
+    return np.array([not any(map(len, one.truth.values())) for one in pictures], dtype=bool)
 
 
 def width_bins(edges: Sequence[float]) -> list[tuple[float, float]]:
@@ -237,7 +248,7 @@ def _operating_point(pictures: Sequence[Picture], scored: Sequence[Scored]) -> d
     names = ("threshold", "precision", "recall", "f1")
     if point is None:
         return dict.fromkeys((*names, "false_alarms_per_image"))
-    without = np.array([not any(map(len, one.truth.values())) for one in pictures])
+    without = without_objects(pictures)
     alarms = without[np.concatenate([one.picture for one in scored])] & (confidence >= point.threshold)
     return {
         **{name: getattr(point, name) for name in names},
@@ -246,13 +257,5 @@ def _operating_point(pictures: Sequence[Picture], scored: Sequence[Scored]) -> d
 
 
 def _ap(scored: Scored, kind: str) -> float | None:
-    # TAO sorts in single precision, where more confidences are equal.
-    confidence = scored.confidence if kind == "correct" else scored.confidence.astype(np.float32)
-    value = average_precision(pr_curve(confidence, scored.hit, scored.total), kind)
+    value = average_precision(pr_curve(scored.ranks(kind), scored.hit, scored.total), kind)
     return None if math.isnan(value) else value
-
-
-def _mean(scored: Mapping[str, Scored], kind: str) -> float | None:
-    """Mean over the classes; for ``correct`` over those with ground truth, for TAO's kinds over all."""
-    values = [value for value in (_ap(one, kind) for one in scored.values()) if value is not None]
-    return float(np.mean(values)) if values else None

@@ -1,4 +1,4 @@
-"""The tables of an evaluation: every detection, every ground truth, and the precision-recall curve."""
+"""The tables of an evaluation: pictures, detections, ground truth, and the precision-recall curve."""
 
 from __future__ import annotations
 
@@ -15,29 +15,42 @@ from detectnet.files import PathLike, write_csv
 WORDS = {HIT: "tp", FALSE: "fp", NEUTRAL: "neutral"}
 CURVE_POINTS = 1000
 EDGES = ("x1", "y1", "x2", "y2")
+PICTURES, DETECTIONS, TRUTH = "pictures.csv", "detections.csv", "ground_truth.csv"
+PICTURE_COLUMNS = ("image", "source", "half", "objects")
 DETECTION_COLUMNS = ("image", "source", "class", "confidence", *EDGES, "outcome", "iou")
 TRUTH_COLUMNS = ("image", "source", "class", *EDGES, "outcome", "confidence")
 CURVE_COLUMNS = ("class", "threshold", "recall", "precision", "f1", "hits", "false")
 
 
 def write(
-    out_dir: PathLike, pictures: Sequence[Picture], scored: Mapping[str, Scored], clustering: str
+    out_dir: PathLike,
+    pictures: Sequence[Picture],
+    scored: Mapping[str, Scored],
+    clustering: str,
+    half: np.ndarray,
 ) -> None:
-    """Write the three tables.
+    """Write the four tables.
 
+    ``pictures.csv``: every picture, also one on which nothing is; half is 1 or 2, of the ``cross_fitted``
+    figures, from ``half`` (P,), 0 or 1; objects is how many ground truths there are, neutral ones too.
     ``detections.csv``: outcome is ``tp``, ``fp`` or ``neutral``; iou is that with the ground truth it is on,
     else the best with any. ``ground_truth.csv``: outcome is ``found``, ``missed`` or ``neutral``, at any
     confidence; confidence is that of the detection that found it, so a threshold can be applied later.
     ``pr_curve.csv``: see ``curve_table``. Boxes are in network-input pixels.
     """
+    listed = [
+        (one.frame_id, one.source, which + 1, sum(map(len, one.truth.values())))
+        for one, which in zip(pictures, half.tolist(), strict=True)
+    ]
+    write_csv(Path(out_dir) / PICTURES, pd.DataFrame(listed, columns=PICTURE_COLUMNS))
     found = pd.DataFrame(_detections(pictures, scored, clustering), columns=DETECTION_COLUMNS)
     write_csv(
-        Path(out_dir) / "detections.csv",
+        Path(out_dir) / DETECTIONS,
         found.round({"confidence": 6, "iou": 4} | dict.fromkeys(EDGES, 3)),
     )
     truth = pd.DataFrame(_truths(pictures, scored, clustering), columns=TRUTH_COLUMNS)
     write_csv(
-        Path(out_dir) / "ground_truth.csv",
+        Path(out_dir) / TRUTH,
         truth.round({"confidence": 6} | dict.fromkeys(EDGES, 3)),
     )
     curve = pd.concat([curve_table(name, one) for name, one in scored.items()])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detectnet.logs import parser
+from detectnet.spec import overlay
 
 if TYPE_CHECKING:
     from detectnet.spec import Message
@@ -17,6 +18,7 @@ def training_parser(description: str, *, retrain: bool = False) -> argparse.Argu
     made = parser(description)
     more = " with load_graph: true" if retrain else ""
     made.add_argument("--spec", type=Path, required=True, help=f"experiment spec{more}")
+    overlay.add_option(made)
     made.add_argument("--training", type=Path, nargs="+", required=True, help="record shards to train on")
     made.add_argument("--validation", type=Path, nargs="*", default=[], help="record shards to validate on")
     made.add_argument("--out", type=Path, required=True, help="folder for model, history and checkpoints")

@@ -94,7 +94,7 @@ class BudgetPruned(NamedTuple):
         pruned: the smaller network and its table.
         sensitivity: ``group`` (its layers), ``channels`` (left of it), ``loss`` (task cost of a picture, as
             measured); a row for each cut and for each full width.
-        bound_by: limits that any wider group would exceed.
+        bound_by: limits that keep a group from its next width.
     """
 
     pruned: Pruned
@@ -241,11 +241,11 @@ class _Search:
             chosen = tried[self._rise(tried).argmin()]
 
     def bound_by(self, chosen: np.ndarray) -> list[str]:
-        """Limits that every choice exceeds in which one group is wider."""
-        wider = self._changed(chosen)
-        wider = wider[(wider > chosen).any(axis=-1)]
-        over = (self._use(wider) > 1).all(axis=0)
-        return [name for name, exceeded in zip(self._budget.limits(), over) if exceeded and len(wider)]
+        """Limits that keep a group from its next width."""
+        last = [len(curve.widths) - 1 for curve in self._curves]
+        wider = (chosen + np.eye(len(chosen), dtype=np.int64))[chosen < last]
+        over = (self._use(wider) > 1).any(axis=0)
+        return [name for name, exceeded in zip(self._budget.limits(), over) if exceeded]
 
     def widths(self, chosen: np.ndarray) -> np.ndarray:
         """Channels of every group, (..., G) int64."""

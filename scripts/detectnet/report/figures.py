@@ -96,6 +96,20 @@ def training_curve(history: pd.DataFrame, stage: str) -> str:
     return figure(draw)
 
 
+def sensitivity_curves(sensitivity: pd.DataFrame) -> str:
+    """Task cost over the share of channels left, one line a group of layers; 1 is the unpruned network."""
+
+    def draw(axes: Axes) -> None:
+        groups = sensitivity.groupby("group", sort=False)
+        for (name, curve), colour in zip(groups, plt.get_cmap("turbo")(np.linspace(0, 1, len(groups)))):
+            full = curve.iloc[-1]
+            axes.plot(curve.channels / full.channels, curve.loss / full.loss, ".-", color=colour, label=name)
+        axes.set(xlabel="channels left in this group alone", ylabel="task cost, unpruned 1", yscale="log")
+        axes.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
+
+    return figure(draw, width=7.2, height=3.6)
+
+
 def plate_widths(widths: dict[str, np.ndarray]) -> str:
     """How wide the plates of each source are at the network's input, stacked."""
 

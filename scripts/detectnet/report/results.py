@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from detectnet.data import kitti, manifest
+from detectnet.detection.comparison import compare
 from detectnet.files import read_json
 from detectnet.sources.declaration import NOTE
 
@@ -57,9 +58,12 @@ class Results:
     """All that the page shows; every field is read from a file that a rule wrote."""
 
     stages: list[Stage]
+    pruned: pd.DataFrame
     histories: dict[str, pd.DataFrame]
     provenance: dict[str, dict[str, Any]]
     pruning: pd.DataFrame
+    costs: pd.DataFrame
+    sensitivity: pd.DataFrame | None
     split: pd.DataFrame
     links: pd.DataFrame
     sources: pd.DataFrame
@@ -67,6 +71,9 @@ class Results:
     dropped: pd.DataFrame
     parity: dict[str, Any]
     engines: list[dict[str, Any]]
+    latency: dict[str, Any]
+    latency_layers: pd.DataFrame
+    benchmark: dict[str, Any] | None
 
 
 def read_results(results: Path, data: Path, declarations: dict[str, dict[str, Any]]) -> Results:
@@ -74,11 +81,14 @@ def read_results(results: Path, data: Path, declarations: dict[str, dict[str, An
     split = pd.read_csv(results / "split.csv", dtype=str)
     return Results(
         stages=[_stage(results, name) for name in STAGES],
+        pruned=compare(results / "train" / "evaluation", results / "retrain" / "evaluation"),
         histories={name: pd.read_csv(results / name / "history.csv") for name in ("train", "retrain")},
         provenance={
             name: read_json(results / name / "provenance.json") for name in ("train", "prune", "retrain")
         },
         pruning=pd.read_csv(results / "prune" / "pruning.csv"),
+        costs=pd.read_csv(results / "prune" / "costs.csv"),
+        sensitivity=_sensitivity(results / "prune"),
         split=split,
         links=pd.read_csv(results / "split_links.csv", dtype=str),
         sources=_sources(data, declarations, split),
@@ -86,7 +96,21 @@ def read_results(results: Path, data: Path, declarations: dict[str, dict[str, An
         dropped=_dropped(data, sorted(declarations)),
         parity=read_json(results / "export" / "parity.json"),
         engines=[read_json(path) for path in sorted(results.glob("engine/*/build.json"))],
+        latency=read_json(results / "latency" / "latency.json"),
+        latency_layers=pd.read_csv(results / "latency" / "latency.csv"),
+        benchmark=_benchmark(results / "engine" / "nano" / "benchmark.json"),
     )
+
+
+def _benchmark(path: Path) -> dict[str, Any] | None:
+    """What a Jetson Nano measured, its ``fps`` above all; None where the engine has not run on one."""
+    return read_json(path) if path.is_file() else None
+
+
+def _sensitivity(folder: Path) -> pd.DataFrame | None:
+    """None where the network was not pruned to a budget; a file of an earlier run may lie there."""
+    to_budget = "bound_by" in read_json(folder / "provenance.json")
+    return pd.read_csv(folder / "sensitivity.csv") if to_budget else None
 
 
 def _stage(results: Path, name: str) -> Stage:

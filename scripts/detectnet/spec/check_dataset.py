@@ -58,8 +58,9 @@ def _kitti(kitti: Message) -> Found:
         text = f"{kitti.val_split:g} is less than one percent; a share of {kitti.val_split:g} is written as "
         yield findings.note(kitti, "val_split", f"{text}{100 * kitti.val_split:g}")
     if kitti.partition_mode == "sequence" and not kitti.kitti_sequence_to_frames_file:
-        remedy = f'{kitti.where("partition_mode")} is "sequence", which deals the sequences of this file.'
-        yield findings.missing(kitti, "kitti_sequence_to_frames_file", "a JSON file's name in quotes", remedy)
+        allowed = "the name of a JSON file below root_directory_path, which maps sequences to their frames"
+        remedy = 'partition_mode: "sequence" deals these sequences.'
+        yield findings.missing(kitti, "kitti_sequence_to_frames_file", allowed, remedy)
     if kitti.num_partitions != 2:
         yield from _partitions(kitti)
 

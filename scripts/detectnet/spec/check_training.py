@@ -23,8 +23,10 @@ _HIGH, _LOW = 0.1, 1e-8
 def check_training(spec: Message) -> Found:
     """Numbers that must agree with each other."""
     yield from _schedule(spec.training_config, spec.evaluation_config)
-    if not _is_extended(spec):
+    for_tao = not _is_extended(spec)
+    if for_tao:
         yield from _cost_scaling(spec.training_config)
+    yield from _rotation(spec.augmentation_config.spatial_augmentation, for_tao)
     yield from _augmentation(spec.augmentation_config)
     yield from _objectives(spec.cost_function_config)
     yield from _stages(spec.training_config, spec.augmentation_config.preprocessing)
@@ -93,7 +95,6 @@ def _cost_scaling(training: Message) -> Found:
 
 def _augmentation(augmentation: Message) -> Found:
     spatial = augmentation.spatial_augmentation
-    yield from _rotation(spatial)
     if augmentation.preprocessing.enable_auto_resize:
         text = (
             "pictures are stretched to the input, aspect not kept, in training, evaluation, inference and "
@@ -113,9 +114,9 @@ def _augmentation(augmentation: Message) -> Found:
             yield findings.problem(size, low, what, findings.at_most(size, high))
 
 
-def _rotation(spatial: Message) -> Found:
+def _rotation(spatial: Message, for_tao: bool) -> Found:
     angle = spatial.rotate_rad_max
-    if not angle:
+    if not angle or (angle <= math.pi and not for_tao):
         return
     text = (
         f"radians here, as its name says: {math.degrees(angle):.3g} degrees. TAO's loader turns by {angle:g} "

@@ -33,8 +33,8 @@ def at_most(message: Message, field: str) -> str:
 
 
 def _bound(message: Message, field: str) -> str:
-    where = f" in line {line_of(message, field)}" if message.has(field) else ""
-    return f"{getattr(message, field):g} ({field}{where})"
+    line = message._lines.get(field)  # none where it is not given, 0 where its text is of no file
+    return f"{getattr(message, field):g} ({field}{f' in line {line}' if line else ''})"
 
 
 def problem(message: Message, field: str, what: str, allowed: str = "", remedy: str = "") -> Problem:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from collections.abc import Iterable
 
 from detectnet.errors import UserError, did_you_mean
+from detectnet.files import PathLike
 from detectnet.spec.kinds import places_of, root_of
-from detectnet.spec.load import checked, parse
+from detectnet.spec.load import checked, load
 from detectnet.spec.message import Message
 from detectnet.spec.problems import SpecError
 from detectnet.spec.schema import Field, MessageType
@@ -27,23 +29,41 @@ def overlaid(message: Message, lines: Iterable[str], where: str = "overlay") -> 
 
     Args:
         message: a checked spec of any kind that is protobuf text.
-        lines: at least one field each; with none the copy is equal.
-        where: stands for the file in errors and in ``Message.where``, whose lines are those of ``to_text``.
+        lines: at least one field each; without any the message itself comes back.
+        where: stands for the file in errors and in ``Message.where``, which name fields, not lines.
 
     Raises:
         UserError: a line is no protobuf text, or a path leads nowhere; the error names the nearest field.
-        SpecError: the copy is no spec that can be used; its problems name fields, not lines.
+        SpecError: the copy is no spec that can be used.
     """
+    lines = list(lines)
+    if not lines:
+        return message
     root = root_of(message.kind)
     tree, _ = read(message.to_text())
     for line in lines:
         _Line(root, line, where).apply(tree)
     try:
-        made = checked(tree, [], root, where)
-    except SpecError as error:
+        return checked(_without_lines(tree), [], root, where)
+    except SpecError as error:  # what is missing is looked for on line 1
         problems = [dataclasses.replace(one, line=0) for one in error.problems]
         raise SpecError(where, problems, error.kind, error.notes) from None
-    return parse(made.to_text(), message.kind, where)
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """The option ``--field`` of a script, whose values are the lines of ``overlaid``."""
+    parser.add_argument(
+        "--field",
+        action="append",
+        default=[],
+        metavar="LINE",
+        help="a field of the spec with another value, e.g. 'training_config.num_epochs: 20'; may be repeated",
+    )
+
+
+def load_overlaid(path: PathLike, kind: str, args: argparse.Namespace) -> Message:
+    """The spec file with the fields that ``--field`` gives; raises as ``load`` and ``overlaid``."""
+    return overlaid(load(path, kind), args.field, f"{path} with --field")
 
 
 class _Line:
@@ -112,6 +132,16 @@ class _Line:
         names = list(known)
         remedy = elsewhere or did_you_mean(name, names) or None
         return UserError(what, where=self._where, allowed=None if remedy else names, remedy=remedy)
+
+
+def _without_lines(block: Block) -> Block:
+    """A copy in which nothing has a line: its parts come from several texts."""
+    entries = [dataclasses.replace(one, line=0, value=_lineless(one.value)) for one in block.entries]
+    return Block(0, entries)
+
+
+def _lineless(value: Scalar | Block) -> Scalar | Block:
+    return _without_lines(value) if isinstance(value, Block) else dataclasses.replace(value, line=0)
 
 
 def _text(value: Scalar | Block, name: str) -> str | None:

@@ -127,7 +127,7 @@ def test_frames_of_no_sequence_are_said_and_frames_without_picture_refused(tmp_p
     (small / "map.json").write_text(json.dumps({"s": "p1"}))
     with pytest.raises(UserError, match=r"map\.json: not a map of sequences"):
         converted(small, tmp_path, text)
-    with pytest.raises(UserError, match="needs kitti_sequence_to_frames_file"):
+    with pytest.raises(UserError, match=r"kitti_sequence_to_frames_file: required"):
         converted(small, tmp_path, 'partition_mode: "sequence"')
 
 

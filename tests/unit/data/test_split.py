@@ -139,9 +139,20 @@ def test_no_look_alikes_cross_and_old_folds_hold(case):
         split(manifests, folder / "split.csv", share=30, fixed=fixed, previous=previous, threshold=4)
         folds = fold_of(folder / "split.csv")
         links = rows_of(folder / "split_links.csv")
-    groups = clusters_by_brute_force(sources, 4)
     kept = {key: fixed.get(key[0], old.get(key)) for key in folds}
-    for key, members in groups.items():
+    left = set()
+    for key, members in clusters_by_brute_force(sources, 4).items():
+        measured = any(fixed.get(source) == "validation" for source, _ in members)
+        validated = "validation" in {kept[member] for member in members}
+        if kept[key] == "training" and (measured or (validated and old.get(key) != "training")):
+            assert folds[key] == "excluded"
+            assert links
+            left.add(key)
+    rest = {
+        source: {stem: row for stem, row in rows.items() if (source, stem) not in left}
+        for source, rows in sources.items()
+    }
+    for key, members in clusters_by_brute_force(rest, 4).items():
         used = {folds[member] for member in members} - {"excluded"}
         assert len(used) <= 1
         wanted = {kept[member] for member in members}
@@ -190,9 +201,80 @@ def test_fixed_folds_that_share_a_look_alike_are_not_called_old(tmp_path, caplog
     manifests = {name: resized_manifest(tmp_path / name, rows, name) for name in ("a", "b")}
     with caplog.at_level(logging.WARNING, "detectnet"):
         split(manifests, tmp_path / "split.csv", fixed={"a": "training", "b": "validation"})
-    assert set(fold_of(tmp_path / "split.csv").values()) == {"training", "excluded"}
+    folds = fold_of(tmp_path / "split.csv")
+    assert {source: folds[source, stem] for source, stem in folds} == {"a": "excluded", "b": "validation"}
+    assert "0 validation pictures leave the evaluation and 2 training pictures the training" in caplog.text
     assert "2 groups join pictures whose fold is settled, by an old list or for the" in caplog.text
     assert "old training" not in caplog.text
+
+
+def test_a_source_fixed_for_validation_is_measured_whole_and_nothing_like_it_is_trained_on(tmp_path):
+    rows = singles(8)
+    like = {f"like{k}": rows[f"p000{k}"] for k in range(3)}
+    chain = {
+        "far": (rows["p0000"][0], rows["p0004"][0], "")
+    }  # joins p0000 and, mirrored, p0004 of the source
+    apart = {f"own{k}": row for k, row in enumerate(singles(30, seed=1).values())}
+    manifests = {
+        "held": resized_manifest(tmp_path / "held", rows, "held"),
+        "trained": resized_manifest(tmp_path / "trained", like | apart, "trained"),
+        "dealt": resized_manifest(tmp_path / "dealt", chain, "dealt"),
+    }
+    old = {"p0000": "training", "p0001": "validation", "p0002": "training", "p0003": "training"}
+    made = split(
+        manifests,
+        tmp_path / "split.csv",
+        share=0,
+        fixed={"held": "validation", "trained": "training"},
+        previous=frozen(tmp_path, old, "held"),
+    )
+    folds = fold_of(tmp_path / "split.csv")
+    assert {fold for (source, _), fold in folds.items() if source == "held"} == {"validation"}
+    assert {stem for (_, stem), fold in folds.items() if fold == "excluded"} == set(like)
+    assert folds["dealt", "far"] == "validation"
+    used = made[made["fold"] != "excluded"]
+    assert (used.groupby("group")["fold"].nunique() == 1).all()
+    linked = {(row["image"], row["linked_image"]) for row in rows_of(tmp_path / "split_links.csv")}
+    assert ("images/p0001.jpg", "images/like1.jpg") in linked
+
+
+def test_new_pictures_of_a_source_fixed_for_training_take_nothing_from_a_frozen_validation(tmp_path):
+    rows = singles(6)
+    (first, _, _), (second, _, _) = rows["p0000"], rows["p0001"]
+    scenes = {
+        "like": rows["p0001"],
+        "bridge": (first, second, ""),  # like an old training picture and, mirrored, an old validation one
+        "apart": singles(1, seed=1)["p0000"],
+    }
+    old = {"p0000": "training", "p0001": "validation", "p0002": "validation", "p0003": "training"}
+    manifests = {
+        "src": resized_manifest(tmp_path / "src", rows),
+        "scenes": resized_manifest(tmp_path / "scenes", scenes, "scenes"),
+    }
+    given = {"share": 0, "fixed": {"scenes": "training"}, "previous": frozen(tmp_path, old)}
+    made = split(manifests, tmp_path / "split.csv", **given)
+    folds = fold_of(tmp_path / "split.csv")
+    assert {stem: folds["src", stem] for stem in old} == old
+    assert {stem: folds["scenes", stem] for stem in scenes} == {
+        "like": "excluded",
+        "bridge": "excluded",
+        "apart": "training",
+    }
+    used = made[made["fold"] != "excluded"]
+    assert (used.groupby("group")["fold"].nunique() == 1).all()
+
+
+def test_frames_of_a_video_stay_together_when_its_first_one_is_left_out(tmp_path):
+    seen, second, third, other = far_hashes(4)
+    held = resized_manifest(tmp_path / "held", {"seen": (*seen, "")}, "held")
+    frames = {"f0": (*seen, "film"), "f1": (*second, "film"), "f2": (*third, "film"), "g": (*other, "")}
+    manifests = {"held": held, "src": resized_manifest(tmp_path / "src", frames)}
+    previous = frozen(tmp_path, {"f0": "training", "g": "training"})
+    made = split(manifests, tmp_path / "split.csv", share=60, fixed={"held": "validation"}, previous=previous)
+    folds = fold_of(tmp_path / "split.csv")
+    assert folds["src", "f0"] == "excluded" and folds["held", "seen"] == "validation"
+    assert folds["src", "f1"] == folds["src", "f2"]
+    assert made["group"][made["image"].isin(["images/f1.jpg", "images/f2.jpg"])].nunique() == 1
 
 
 def test_frozen_twice_is_frozen(tmp_path):

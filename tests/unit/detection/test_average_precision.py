@@ -18,7 +18,6 @@ from detectnet.detection.metrics import (
     NEUTRAL,
     average_precision,
     best_f1,
-    bootstrap_interval,
     inside,
     match,
     match_tao,
@@ -143,31 +142,6 @@ def test_best_f1_never_parts_equal_confidences():
     assert point.f1 == pytest.approx(0.8)
     assert best_f1(confidence, hit, 0) is None
     assert best_f1(np.zeros(0), np.zeros(0, bool), 3) is None
-
-
-def test_bootstrap_equals_repeating_the_detections_of_each_drawn_picture():
-    draw = np.random.default_rng(3)
-    pictures, count = 25, 120
-    confidence, hit = draw.permutation(count) / count, draw.random(count) < 0.5
-    picture = draw.integers(0, pictures, count)
-    truths = np.bincount(picture[hit], minlength=pictures) + draw.integers(0, 2, pictures)
-    got = bootstrap_interval(confidence, hit, picture, truths, resamples=40, seed=11)
-    drawn = np.random.default_rng(11).multinomial(pictures, np.full(pictures, 1 / pictures), size=40)
-    for value, times in zip(got, drawn, strict=True):
-        again = np.repeat(np.arange(count), times[picture])
-        expected = average_precision(pr_curve(confidence[again], hit[again], int(times @ truths)))
-        assert value == pytest.approx(expected, abs=1e-12)
-
-
-def test_bootstrap_spread_is_that_of_sampling():
-    # 400 pictures with one truth each, found with probability 0.8 and no false alarm: AP is the share found.
-    hit = np.random.default_rng(5).random(400) < 0.8
-    made = bootstrap_interval(
-        np.linspace(1, 0.5, hit.sum()), np.ones(hit.sum(), bool), np.flatnonzero(hit), np.ones(400, int)
-    )
-    share = hit.mean()
-    assert made.mean() == pytest.approx(share, abs=0.005)
-    assert made.std() == pytest.approx(math.sqrt(share * (1 - share) / 400), rel=0.1)
 
 
 def scene(seed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 
@@ -119,7 +120,7 @@ def test_the_rows_of_metrics_json(metrics):
     assert rows == [(clustering, *kind) for clustering in ("tlt", "nms") for kind in kinds]
     for one in metrics["results"]:
         assert set(one) == {
-            *("clustering", "ap", "iou", "mAP", "AP", "AP_by_width"),
+            *("clustering", "ap", "iou", "mAP", "mAP_interval", "AP", "AP_by_width"),
             *("threshold", "precision", "recall", "f1", "false_alarms_per_image"),
         }
 
@@ -167,6 +168,93 @@ def test_the_edges_of_the_bins_come_from_the_spec(tmp_path):
 def test_a_detection_on_narrow_truth_counts_unless_it_is_neutral(tmp_path):
     # Five detections, three hits of four plates: 1/4 at 1, 2/4 at 3/5.
     assert run(tmp_path, six())["mAP"] == pytest.approx(1 / 4 + 2 / 4 * 3 / 5)
+
+
+def test_pictures_table_lists_those_without_anything_too(evaluated):
+    table = pd.read_csv(evaluated / "pictures.csv")
+    assert list(table) == ["image", "source", "half", "objects"]
+    assert table["image"].tolist() == [f"images/{stem}" for stem in "abcdef"]
+    assert table["objects"].tolist() == [1, 1, 0, 0, 1, 1]
+    # Of pictures with plates and of those without, each half has as many.
+    assert table["half"].tolist() == [1, 2, 1, 2, 1, 2]
+
+
+def test_all_sizes_stand_beside_the_headline(metrics):
+    assert metrics["minimum_width_neutral"] == 6
+    found = metrics["all_sizes"]
+    # The narrow plate counts: hits .9, .6 and .5 of four plates, false .8 and .7.
+    assert (found["objects_counted"], found["mAP"]) == (4, pytest.approx(1 / 4 + 2 / 4 * 3 / 5))
+    assert found["mAP70"] == found["mAP"]
+    low, high = found["mAP_interval"]
+    assert 0 <= low < found["mAP"] < high <= 1
+    for one in metrics["results"]:
+        low, high = one["mAP_interval"]
+        assert 0 <= low < one["mAP"] < high <= 1
+    assert metrics["mAP_interval"] == row(metrics)["mAP_interval"]
+
+
+def test_the_thresholds_of_the_halves_are_applied_across(metrics):
+    # First half a c e: hits .9 .6, false .7: best F1 at .6, 4/5. Second half b d f: false .8, one plate, and
+    # a neutral one: every threshold has F1 0, and the highest is taken.
+    # At .8 of the second, a counts in the first half; at .6 of the first, the false one of b in the second.
+    found = metrics["cross_fitted"]
+    assert found["thresholds"] == [pytest.approx(0.6), pytest.approx(0.8)]
+    assert (found["precision"], found["recall"]) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
+    assert found["f1"] == pytest.approx(2 / 5)
+    assert (found["false_alarms_per_image"], found["images_without_objects"]) == (0.0, 2)
+    assert metrics["unseen_negatives"] is None
+
+
+def of(source, found):
+    return dataclasses.replace(found, source=source)
+
+
+def test_every_source_is_measured_at_the_deployed_threshold(tmp_path):
+    pictures = [of("far" if one.frame_id[-1] in "abc" else "near", one) for one in six()]
+    metrics = run(tmp_path, pictures, more=NEUTRAL)
+    far, near = (metrics["by_source"][name] for name in ("far", "near"))
+    # far: hit .9, false .8 and .7 of two plates; near: hit .6 of one plate, and a neutral one.
+    assert (far["images"], far["images_without_objects"], far["objects"]) == (3, 1, 2)
+    assert (far["mAP"], far["precision"], far["recall"]) == (
+        pytest.approx(1 / 2),
+        pytest.approx(1 / 3),
+        pytest.approx(1 / 2),
+    )
+    assert far["false_alarms_per_image"] == 1.0
+    assert (near["objects"], near["objects_counted"], near["all_sizes"]["objects_counted"]) == (2, 1, 2)
+    assert (near["mAP"], near["mAP_interval"]) == (1.0, [1.0, 1.0])
+    assert (near["precision"], near["recall"], near["false_alarms_per_image"]) == (1.0, 1.0, 0.0)
+
+
+def test_unseen_pictures_are_counted_for_false_alarms_and_nothing_else(tmp_path):
+    kept = [
+        of("kept", picture("x", [], [(0, 0.85, (100, 100, 200, 150)), (0, 0.7, (10, 200, 60, 230))])),
+        of("kept", picture("y")),
+        of("kept", picture("z", [(20, 20, 60, 40)], [(0, 0.95, (200, 200, 240, 220))])),
+    ]
+    plain = run(tmp_path / "plain", [*six(), of("kept", picture("v"))], more=NEUTRAL)
+    contract, (evaluation, post) = Contract(SIZE, SIZE, ("plate",)), settings(more=NEUTRAL)
+    pictures = Timed([*six(), of("kept", picture("v"))])
+    metrics = evaluate(pictures, contract, evaluation, post, "train", tmp_path, unseen=kept)
+    found = metrics.pop("unseen_negatives")
+    assert plain.pop("unseen_negatives") is None
+    assert metrics == plain
+    # Of the kept source v, x and y are empty: v and y are in the first half, x in the second, whose
+    # detections are held against the first half's .6; z has a plate.
+    assert (found["images"], found["false_alarms_per_image"]) == (3, pytest.approx(2 / 3))
+    low, high = found["false_alarms_per_image_interval"]
+    assert low == 0.0 and high in (4 / 3, 2.0)
+    assert found["by_source"] == {"kept": {"images": 3, "false_alarms_per_image": pytest.approx(2 / 3)}}
+
+
+def test_look_alikes_are_in_one_half(tmp_path):
+    contract, (evaluation, post) = Contract(SIZE, SIZE, ("plate",)), settings(more=NEUTRAL)
+    groups = {("s", f"images/{stem}"): "film" for stem in "abf"}
+    evaluate(Timed(six()), contract, evaluation, post, "train", tmp_path, groups=groups)
+    table = pd.read_csv(tmp_path / "pictures.csv")
+    half = dict(zip(table["image"].str[-1], table["half"], strict=True))
+    assert half["a"] == half["b"] == half["f"] != half["e"]
+    assert half["c"] != half["d"]
 
 
 def test_detections_table(evaluated):

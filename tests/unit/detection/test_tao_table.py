@@ -11,10 +11,10 @@ import pytest
 from test_evaluation_files import SIZE, Timed, settings, six
 
 import evaluate_detector
-from detectnet import spec
 from detectnet.contract import Contract
 from detectnet.detection.tao_table import tao_table
 from detectnet.errors import UserError
+from detectnet.spec import overlay
 
 
 def metrics():
@@ -69,7 +69,7 @@ def predicted(model, records, experiment, *, threads):
 def test_the_command_prints_it_with_the_mode_of_the_spec(tmp_path, monkeypatch, caplog):
     evaluation, postprocessing = settings(more="average_precision_mode: INTEGRATE")
     experiment = SimpleNamespace(evaluation_config=evaluation, postprocessing_config=postprocessing)
-    monkeypatch.setattr(spec, "load", lambda path, kind: experiment)
+    monkeypatch.setattr(overlay, "load", lambda path, kind: experiment)
     monkeypatch.setitem(sys.modules, "detectnet.deploy.predict", SimpleNamespace(predict_onnx=predicted))
     given = ["--model", "model.onnx", "--stage", "onnx", "--spec", "spec.cfg", "--validation", "shard"]
     with caplog.at_level(logging.INFO, "detectnet"):

@@ -56,11 +56,25 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(put, dataset):
     assert done.stdout.count("\n") == 1 and not done.stderr
 
 
+def demo_inference(folder: Path) -> tuple[dict, str]:
+    params = load(folder / "cluster_params.json")
+    assert (params.image_width, params.image_height) == (320, 320)
+    return clustering_of(params)["plate"], "dbscan_confidence_threshold"
+
+
+def plates_inference(folder: Path) -> tuple[dict, str]:
+    handler = load(folder / "inference.cfg").bbox_handler_config
+    config = handler.classwise_bbox_handler_config["plate"].clustering_config
+    return config.to_dict(), "nms_confidence_threshold"
+
+
+INFERENCE = {"demo": demo_inference, "plates": plates_inference}
+
+
 @pytest.mark.parametrize("run", ["demo", "plates"])
 def test_our_spec_files(run):
     train, retrain = (load(SPECS / run / name) for name in ("experiment_config.cfg", "prunned_config.cfg"))
     dataset = load(SPECS / run / "tlt_dataconvert_config.cfg")
-    params = load(SPECS / run / "cluster_params.json")
     size = {"demo": 320, "plates": 640}[run]
     contract = contract_of(train)
     assert (contract.width, contract.height, contract.classes) == (size, size, ("plate",))
@@ -71,12 +85,11 @@ def test_our_spec_files(run):
         "NO_REG",
     )
     assert dataset.kitti_config.num_shards == {"demo": 2, "plates": 10}[run]
-    assert (params.image_width, params.image_height) == (size, size)
     # The deployed threshold belongs to the inference; a training is scored over all confidences.
-    shown = params.confidence_th["plate"]
-    assert shown > contract.clustering["plate"]["dbscan_confidence_threshold"]
-    scored = {"plate": {**contract.clustering["plate"], "dbscan_confidence_threshold": shown}}
-    assert clustering_of(params) == scored
+    shown, cut = INFERENCE[run](SPECS / run)
+    scored = contract.clustering["plate"]
+    assert shown[cut] > scored[cut] == pytest.approx(0, abs=0.01)
+    assert {**scored, cut: shown[cut]} == shown
     idle = [note.path for note in notes_of(train) if not note.replaced]
     assert idle == []
     # The paths in the file are those of a source that the run declares.
