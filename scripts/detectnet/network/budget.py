@@ -1,20 +1,22 @@
 """Pruning to a budget of parameters, operations or time, layer by layer where it costs the least accuracy.
 
 1. The channels of every group are ranked by what they add to the layers behind, on calibration pictures.
-2. Every group alone is cut to some widths, and the rise of the task cost is measured.
-3. From the full network on, the cut with the smallest rise for what it saves is made until all limits are
-   met; what it saves is counted in the cost that is over its limit the most. Then one width or two are
-   changed at a time, while that lowers the sum of the rises.
+2. The network is cut to the budget by one share for all groups.
+3. Around these widths every group alone is made narrower and wider, and the change of the task cost is measured.
+   Widths that fit the budget and whose changes have a small sum are proposed, and taken if the cost of the
+   network that has them all is really lower. Then this is done again, with smaller steps.
 4. Batch normalisation gets the statistics of the calibration pictures in the pruned network.
 
 Norms cannot do this: those of two layers say nothing about which of them the detector needs, and a share of
-the parameters never reaches the early layers, which hold few of them and take much of the time.
+the parameters never reaches the early layers, which hold few of them and take much of the time. Nor can cuts
+of the unpruned network: there a residual branch does well without most of its channels, as long as nothing
+else is cut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,68 +25,29 @@ import numpy as np
 import pandas as pd
 
 from detectnet.devices import NANO
-from detectnet.errors import UserError
 from detectnet.files import PathLike, write_csv
 from detectnet.logs import log
-from detectnet.network.channels import graph, prunable_groups, sliced, surviving
-from detectnet.network.cost import Cost, CostModel
+from detectnet.network.channels import Indices, Node, graph, prunable_groups, sliced, surviving
+from detectnet.network.cost import CostModel
 from detectnet.network.model import load_model
 from detectnet.network.pruning import Criterion, Pruned, filters_table, protected, write_pruned
 from detectnet.network.sensitivity import Calibration, Probe, calibration_of, recalibrate
+from detectnet.network.width_search import (
+    Budget,
+    Curve,
+    bound_by,
+    cheapest,
+    nearest_option,
+    options_of,
+    require_possible,
+    uniform,
+)
 
 if TYPE_CHECKING:
     from detectnet.spec import Message
 
-LEVELS = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4)
-"""Shares of a group's channels at which the cost is measured, besides the narrowest and the full width."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What the pruned network may cost; None for no limit.
-
-    Attributes:
-        parameters: share of all parameters, above 0, up to 1.
-        gflop: 1e9 operations for a picture at the network's input size, two for each multiply-add.
-        milliseconds: predicted for such a picture on a Jetson Nano (see ``cost.CostModel``).
-    """
-
-    parameters: float | None = None
-    gflop: float | None = None
-    milliseconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.limits():
-            raise UserError("the budget has no limit", where="budget", allowed=tuple(asdict(self)))
-        for name, value in self.limits().items():
-            if value <= 0 or (name == "parameters" and value > 1):
-                allowed = "above 0, up to 1" if name == "parameters" else "above 0"
-                raise UserError(f"{name} is {value}", where=f"budget.{name}", allowed=allowed)
-
-    def limits(self) -> dict[str, float]:
-        """Those that are given."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    def use(self, cost: Cost, before: Cost) -> np.ndarray:
-        """Costs (...) divided by their limits, (..., limits)."""
-        parts = {
-            "parameters": cost.parameters / before.parameters,
-            "gflop": cost.flop / 1e9,
-            "milliseconds": cost.milliseconds,
-        }
-        return np.stack([parts[name] / limit for name, limit in self.limits().items()], axis=-1)
-
-
-class Curve(NamedTuple):
-    """What cutting a group does.
-
-    Attributes:
-        widths: (n,) int64, ascending: what the group may be cut to; last its full width.
-        rises: (n,) rise of the task cost over that of the full network, falling to 0.
-    """
-
-    widths: np.ndarray
-    rises: np.ndarray
+REACHES = (2.0, 1.5, 1.25)
+"""How far a group may change in each round, as a factor of its width."""
 
 
 class BudgetPruned(NamedTuple):
@@ -92,8 +55,8 @@ class BudgetPruned(NamedTuple):
 
     Attributes:
         pruned: the smaller network and its table.
-        sensitivity: ``group`` (its layers), ``channels`` (left of it), ``loss`` (task cost of a picture, as
-            measured); a row for each cut and for each full width.
+        sensitivity: ``round``, ``group`` (its layers), ``channels`` (left of it), ``loss`` (task cost of a
+            picture with the other groups as the round began).
         bound_by: limits that keep a group from its next width.
     """
 
@@ -126,23 +89,24 @@ def prune_to_budget(
     nodes = graph(model)
     groups = prunable_groups(nodes, protected(nodes, model, criterion.excluded))
     cost = CostModel(model, nodes, groups, NANO)
-    options = [_options(width, criterion) for width in cost.widths]
+    options = [options_of(full, criterion.granularity, criterion.minimum) for full in cost.widths]
     require_possible(cost, options, budget)
-    probe = Probe(model, nodes, groups, calibration)
-    order = [np.argsort(-one, kind="stable") for one in probe.importance()]
-    measured = [_measured(widths) for widths in options]
-    cuts = [[one[:width] for width in widths[:-1]] for one, widths in zip(order, measured)]
-    base, losses = probe.losses(cuts)
-    losses = [np.append(one, base) for one in losses]
-    curves = [_curve(*parts) for parts in zip(options, measured, losses, strict=True)]
-    widths, bound_by = cheapest(cost, curves, budget)
-    stays = [np.sort(one[:width]) for one, width in zip(order, widths)]
-    channels = surviving(nodes, {name: one for group, one in zip(groups, stays) for name in group})
-    smaller = sliced(model, nodes, channels)
+    rounds = _Rounds(model, nodes, groups, calibration)
+    widths, rows = uniform(cost, options, budget), []
+    for number, reach in enumerate(REACHES, 1):
+        measured = [_around(one, width, reach) for one, width in zip(options, widths, strict=True)]
+        base, losses = rounds.losses(widths, measured)
+        curves = [_curve(*parts) for parts in zip(options, measured, losses, strict=True)]
+        proposed = cheapest(cost, curves, budget)
+        reached = rounds.losses(proposed, [])[0]
+        log.info("round %d: task cost %.3g, with the proposed widths %.3g", number, base, reached)
+        rows.append(_rows(number, groups, measured, losses))
+        widths = proposed if reached < base else widths
+    smaller, channels = rounds.cut(widths)
     if recalibrated:
         recalibrate(smaller, calibration)
     pruned = Pruned(smaller, filters_table(model, channels), None)
-    return BudgetPruned(pruned, _sensitivity(groups, measured, losses), bound_by)
+    return BudgetPruned(pruned, pd.concat(rows, ignore_index=True), bound_by(cost, options, budget, widths))
 
 
 def budget_stage(
@@ -182,121 +146,61 @@ def budget_stage(
     write_pruned(Path(out), model_path, before, made.pruned, criterion, arguments, found)
 
 
-def require_possible(cost: CostModel, options: Sequence[np.ndarray], budget: Budget) -> None:
-    """Refuse a budget that even the narrowest network exceeds.
+class _Rounds:
+    """A network that is measured at widths, each time cut to the widest of them, which is much faster."""
 
-    Raises:
-        UserError: it does.
-    """
-    least = cost(np.array([widths[0] for widths in options], np.int64))
-    for (name, limit), use in zip(budget.limits().items(), budget.use(least, cost(cost.widths)), strict=True):
-        if use > 1:
-            raise UserError(
-                f"at most to {name} {use * limit:.4g} can this network be pruned, not to {limit}",
-                where=f"budget.{name}",
-                remedy="Lower minimum or granularity, exclude fewer layers, or ask for more.",
-            )
+    def __init__(
+        self,
+        model: keras.Model,
+        nodes: dict[str, Node],
+        groups: Sequence[list[str]],
+        calibration: Calibration,
+    ) -> None:
+        self._model, self._nodes, self._groups, self._calibration = model, nodes, groups, calibration
+        importance = Probe(model, nodes, groups, calibration).importance()
+        self._order = [np.argsort(-one, kind="stable") for one in importance]
 
+    def cut(self, widths: np.ndarray) -> tuple[keras.Model, dict[str, Indices]]:
+        """A network of widths (G,), and the channels that are left of each layer."""
+        stays = [np.sort(order[:width]) for order, width in zip(self._order, widths, strict=True)]
+        kept = {name: one for group, one in zip(self._groups, stays, strict=True) for name in group}
+        channels = surviving(self._nodes, kept)
+        return sliced(self._model, self._nodes, channels), channels
 
-def cheapest(cost: CostModel, curves: Sequence[Curve], budget: Budget) -> tuple[np.ndarray, list[str]]:
-    """Widths (G,) int64 within the budget with a small sum of rises, and the limits that bind them.
-
-    ``require_possible`` must hold for the budget. The same input gives the same widths.
-    """
-    search = _Search(cost, curves, budget)
-    chosen = search.exchanged(search.cut())
-    return search.widths(chosen), search.bound_by(chosen)
-
-
-class _Search:
-    """Choices are (..., G): the place in its curve of every group's width."""
-
-    def __init__(self, cost: CostModel, curves: Sequence[Curve], budget: Budget) -> None:
-        self._cost, self._budget, self._curves = cost, budget, curves
-        self._before = cost(cost.widths)
-
-    def cut(self) -> np.ndarray:
-        """Narrow groups until every limit is met, the smallest rise for what is saved first."""
-        chosen = np.array([len(curve.widths) - 1 for curve in self._curves], np.int64)
-        while (use := self._use(chosen)).max() > 1:
-            tried = self._changed(chosen)
-            tried = tried[(tried < chosen).any(axis=-1)]
-            worst = use.argmax()
-            # what is saved below the limit is of no use
-            saved = np.minimum(use[worst] - self._use(tried)[:, worst], use[worst] - 1)
-            tried, saved = tried[saved > 0], saved[saved > 0]
-            price = (self._rise(tried) - self._rise(chosen)) / saved
-            chosen = tried[np.lexsort((-saved, price))[0]]
-        return chosen
-
-    def exchanged(self, chosen: np.ndarray) -> np.ndarray:
-        """Change one width or two at a time while that lowers the rise and every limit is kept."""
-        while True:
-            once = self._changed(chosen)
-            tried = np.concatenate([once, *(self._changed(one) for one in once)])
-            tried = tried[self._rise(tried) < self._rise(chosen)]
-            tried = tried[self._use(tried).max(axis=-1) <= 1]
-            if not len(tried):
-                return chosen
-            chosen = tried[self._rise(tried).argmin()]
-
-    def bound_by(self, chosen: np.ndarray) -> list[str]:
-        """Limits that keep a group from its next width."""
-        last = [len(curve.widths) - 1 for curve in self._curves]
-        wider = (chosen + np.eye(len(chosen), dtype=np.int64))[chosen < last]
-        over = (self._use(wider) > 1).any(axis=0)
-        return [name for name, exceeded in zip(self._budget.limits(), over) if exceeded]
-
-    def widths(self, chosen: np.ndarray) -> np.ndarray:
-        """Channels of every group, (..., G) int64."""
-        columns = [curve.widths[chosen[..., group]] for group, curve in enumerate(self._curves)]
-        return np.stack(columns, axis=-1) if columns else chosen
-
-    def _rise(self, chosen: np.ndarray) -> np.ndarray:
-        """Sum of the groups' rises, (...)."""
-        return sum(
-            (curve.rises[chosen[..., group]] for group, curve in enumerate(self._curves)),
-            np.zeros(chosen.shape[:-1]),
-        )
-
-    def _use(self, chosen: np.ndarray) -> np.ndarray:
-        """Cost divided by its limit, (..., limits)."""
-        return self._budget.use(self._cost(self.widths(chosen)), self._before)
-
-    def _changed(self, chosen: np.ndarray) -> np.ndarray:
-        """All choices that differ in one group, (n, G)."""
-        made = []
-        for group, curve in enumerate(self._curves):
-            others = np.delete(np.arange(len(curve.widths)), chosen[group])
-            made.append(np.repeat(chosen[np.newaxis], len(others), axis=0))
-            made[-1][:, group] = others
-        return np.concatenate(made) if made else np.empty((0, 0), np.int64)
+    def losses(
+        self, widths: np.ndarray, measured: Sequence[np.ndarray]
+    ) -> tuple[float, list[np.ndarray]]:
+        """The task cost at widths (G,), and that of every group alone at its ``measured`` widths."""
+        widest = np.max([widths, *([one.max() for one in measured],) * bool(measured)], axis=0)
+        model, channels = self.cut(widest)
+        # ranks of the channels that are left, as the smaller network counts them
+        order = [
+            np.searchsorted(channels[group[0]], one[:width])
+            for group, one, width in zip(self._groups, self._order, widest, strict=True)
+        ]
+        probe = Probe(model, graph(model), self._groups, self._calibration)
+        stays = [one[:width] for one, width in zip(order, widths, strict=True)]
+        cuts = [[one[:width] for width in some] for one, some in zip(order, measured)]
+        return probe.losses(stays, cuts)
 
 
-def _options(full: int, criterion: Criterion) -> np.ndarray:
-    """Widths that a group may have: multiples of the granularity from the minimum on, and the full one."""
-    step = criterion.granularity
-    least = -(-criterion.minimum // step) * step
-    return np.append(np.arange(least, full, step), full)
-
-
-def _measured(options: np.ndarray) -> np.ndarray:
-    """The widths that are measured: the narrowest, the full one, and those next above the ``LEVELS``."""
-    places = np.searchsorted(options, np.multiply(LEVELS, options[-1]))
-    return np.unique(options[[0, *places, -1]])
+def _around(options: np.ndarray, width: int, reach: float) -> np.ndarray:
+    """Widths at which a group is measured, ascending."""
+    return np.unique(nearest_option(options, width * reach ** np.array([-1, -0.5, 0, 0.5])))
 
 
 def _curve(options: np.ndarray, measured: np.ndarray, losses: np.ndarray) -> Curve:
-    """Rises at all options: straight lines between measured widths, and never less for a narrower one."""
+    """Rises at the options in reach: straight lines between measured widths, never falling for a narrower one."""
+    within = options[(options >= measured[0]) & (options <= measured[-1])]
     envelope = np.maximum.accumulate(losses[::-1])[::-1]
-    return Curve(options, np.interp(options, measured, envelope) - losses[-1])
+    return Curve(within, np.interp(within, measured, envelope - losses[-1]))
 
 
-def _sensitivity(
-    groups: Sequence[list[str]], measured: Sequence[np.ndarray], losses: Sequence[np.ndarray]
+def _rows(
+    number: int, groups: Sequence[list[str]], measured: Sequence[np.ndarray], losses: Sequence[np.ndarray]
 ) -> pd.DataFrame:
     parts = [
-        pd.DataFrame({"group": " + ".join(group), "channels": widths, "loss": loss})
+        pd.DataFrame({"round": number, "group": " + ".join(group), "channels": widths, "loss": loss})
         for group, widths, loss in zip(groups, measured, losses, strict=True)
     ]
     return pd.concat(parts, ignore_index=True)

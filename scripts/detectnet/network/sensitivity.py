@@ -151,32 +151,35 @@ class Probe:
             spreads[name] = np.maximum(square - mean**2, 0) if name in normalised else square
         return spreads
 
-    def losses(self, kept: Sequence[Sequence[Indices]]) -> tuple[float, list[np.ndarray]]:
-        """The mean task cost of a picture, with all channels and with one group at a time cut.
+    def losses(
+        self, stays: Sequence[Indices], cuts: Sequence[Sequence[Indices]]
+    ) -> tuple[float, list[np.ndarray]]:
+        """The mean task cost of a picture, with some channels of every group, and with one group changed.
 
-        Only the part of the network behind the cut is computed again.
+        Only the part of the network behind a change is computed again.
 
         Args:
-            kept: for every group the indices of the channels that stay, as many times as it shall be cut.
+            stays: for every group the indices of its channels that are left.
+            cuts: for every group others, as many times as it shall be changed; empty for no changes at all.
 
         Returns:
-            The cost without a cut, and for every group those of its cuts.
+            The cost with ``stays``, and for every group those of its cuts.
         """
-        tails = [self._tail(group) for group in range(len(kept))]
+        tails = [self._tail(group, stays) for group in range(len(cuts))]
+        for name, read in self._read.items():
+            self._model.get_layer(name).kernel.assign(self._masked(name, self._left(stays)[read]))
         before = sorted({name for tail in tails for name in tail.inputs})
         outputs = [self._model.get_layer(name).output for name in before]
         whole = keras.Model(self._model.inputs, [*outputs, *self._model.outputs])
-        forward = tf.function(
-            lambda pictures: whole(to_network(pictures), training=True), reduce_retracing=True
-        )
-        base, sums = 0.0, [np.zeros(len(cuts)) for cuts in kept]
+        forward = tf.function(lambda pictures: whole(to_network(pictures), training=True), reduce_retracing=True)
+        base, sums = 0.0, [np.zeros(len(some)) for some in cuts]
         for pictures, targets in progress(self._calibration.batches, what="cutting channels", unit="batches"):
             made = forward(pictures)
             base += float(self._cost(made[len(before) :], targets)) * len(pictures)
             at = dict(zip(before, made))
-            for tail, cuts, total in zip(tails, kept, sums, strict=True):
+            for tail, some, total in zip(tails, cuts, sums, strict=True):
                 given = [at[name] for name in tail.inputs]
-                total += len(pictures) * np.array([tail.cost(given, targets, stays) for stays in cuts])
+                total += len(pictures) * np.array([tail.cost(given, targets, one) for one in some])
         count = self._calibration.pictures
         return base / count, [one / count for one in sums]
 
