@@ -18,6 +18,7 @@ AFTER_TRAIN = {
     "prune_detector",
     "retrain_detector",
     "export_onnx",
+    "predict_latency",
     "infer_pictures",
     "build_engine",
     "write_deepstream",
@@ -27,7 +28,7 @@ SPLIT = {"split_groups", "pack_tfrecords"}
 EVERYTHING_TRAINED = AFTER_TRAIN | {"train_detector"}
 AFTER_PRUNE = AFTER_TRAIN - {"prune_detector"}
 AFTER_RETRAIN = AFTER_PRUNE - {"retrain_detector"}
-AFTER_EXPORT = {"evaluate_detector", "build_engine", "write_deepstream", "build_report"}
+AFTER_EXPORT = {"evaluate_detector", "predict_latency", "build_engine", "write_deepstream", "build_report"}
 ALWAYS = {"build_report"}
 
 PROMISED = [
@@ -150,7 +151,7 @@ def test_report_needs_nothing_from_outside(finished):
             "prunned_config.cfg",
             r"dbscan_eps: \S+",
             "dbscan_eps: 0.22",
-            {"evaluate_detector", "export_onnx", "write_deepstream", "build_engine", "build_report"},
+            AFTER_EXPORT | {"export_onnx"},
         ),
         (
             "tlt_dataconvert_config.cfg",

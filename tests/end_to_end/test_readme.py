@@ -72,8 +72,9 @@ def test_real_run_is_planned_from_every_source(unfinished):
         check=True,
     )
     said = done.stdout + done.stderr
-    for source in yaml.safe_load((ROOT / "config" / "plates.yaml").read_text())["sources"]:
-        assert f"Fetching the raw pictures of {source}" in said
+    for source, entry in yaml.safe_load((ROOT / "config" / "plates.yaml").read_text())["sources"].items():
+        made = "Rendering the scenes of" if "scenes" in entry else "Fetching the raw pictures of"
+        assert f"{made} {source}" in said
 
 
 @pytest.mark.slow

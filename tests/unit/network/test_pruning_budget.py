@@ -9,10 +9,10 @@ from keras import layers
 
 from detectnet.devices import NANO
 from detectnet.errors import UserError
-from detectnet.network.budget import Budget, Curve, cheapest
 from detectnet.network.channels import graph, prunable_groups
 from detectnet.network.cost import CostModel
 from detectnet.network.pruning import protected
+from detectnet.network.width_search import Budget, Curve, bound_by, cheapest, options_of, uniform
 
 WIDTHS = np.array([8, 16, 24, 32, 40])
 
@@ -64,7 +64,7 @@ def test_the_choice_is_near_the_best_of_all(cost, budget):
     exact = 0
     for seed in range(40):
         curves = random_curves(seed)
-        widths, _ = cheapest(cost, curves, budget)
+        widths = cheapest(cost, curves, budget)
         assert (budget.use(cost(widths), cost(cost.widths)) <= 1).all()
         best = everything(cost, curves, budget)
         assert rise(curves, widths) <= 1.5 * best
@@ -73,26 +73,46 @@ def test_the_choice_is_near_the_best_of_all(cost, budget):
 
 
 def test_what_may_cost_everything_is_not_pruned(cost):
-    widths, bound_by = cheapest(cost, random_curves(1), Budget(parameters=1.0))
-    assert (widths == 40).all() and not bound_by
+    widths = cheapest(cost, random_curves(1), Budget(parameters=1.0))
+    assert (widths == 40).all()
+    assert not bound_by(cost, [WIDTHS] * 4, Budget(parameters=1.0), widths)
 
 
-def test_the_limit_that_binds_is_named(cost):
-    curves = [Curve(WIDTHS, np.linspace(1, 0, 5)) for _ in range(4)]
-    for budget, binding in (
+@pytest.mark.parametrize(
+    ("budget", "binding"),
+    [
         (Budget(parameters=0.4, gflop=1.0), ["parameters"]),
-        (Budget(parameters=0.9, gflop=0.02), ["gflop"]),
+        (Budget(parameters=1.0, gflop=0.02), ["gflop"]),
         (Budget(parameters=1.0, milliseconds=0.1), ["milliseconds"]),
         (Budget(parameters=0.9, milliseconds=0.1), ["parameters", "milliseconds"]),
-    ):
-        assert cheapest(cost, curves, budget)[1] == binding
+    ],
+    ids=str,
+)
+def test_the_limit_that_binds_is_named(cost, budget, binding):
+    curves = [Curve(WIDTHS, np.linspace(1, 0, 5)) for _ in range(4)]
+    assert bound_by(cost, [WIDTHS] * 4, budget, cheapest(cost, curves, budget)) == binding
 
 
 def test_time_is_saved_early_and_parameters_late(cost):
     curves = [Curve(WIDTHS, np.linspace(1, 0, 5)) for _ in range(4)]
-    fast, _ = cheapest(cost, curves, Budget(milliseconds=0.06))
-    small, _ = cheapest(cost, curves, Budget(parameters=0.6))
+    fast = cheapest(cost, curves, Budget(milliseconds=0.06))
+    small = cheapest(cost, curves, Budget(parameters=0.6))
     assert fast[0] < small[0] and fast[1:].sum() > small[1:].sum()
+
+
+def test_uniform_widths_are_the_widest_of_one_share(cost):
+    options = [np.arange(1, 41)] * 4
+    for budget in BUDGETS:
+        widths = uniform(cost, options, budget)
+        assert len(set(widths)) == 1
+        assert budget.use(cost(widths), cost(cost.widths)).max() <= 1
+        assert budget.use(cost(widths + 1), cost(cost.widths)).max() > 1
+
+
+def test_options_are_multiples_from_the_minimum_on_and_the_full_width():
+    assert options_of(60, 8, 20).tolist() == [24, 32, 40, 48, 56, 60]
+    assert options_of(16, 8, 16).tolist() == [16]
+    assert options_of(10, 8, 16).tolist() == [10]
 
 
 @pytest.mark.parametrize(

@@ -153,8 +153,8 @@ def write_run(results):
     (results / "prune" / "pruning.csv").write_text("layer,before,after\nconv1,64,16\n")
     header = "kernel,gflop_before,milliseconds_before,gflop_after,milliseconds_after\n"
     (results / "prune" / "costs.csv").write_text(f"{header}conv1,1.5,4.25,0.5,1.25\nstem,0.5,1,0.25,0.5\n")
-    curves = "conv1,16,0.5\nconv1,64,0.1\nstem,8,0.3\nstem,32,0.1\n"
-    (results / "prune" / "sensitivity.csv").write_text(f"group,channels,loss\n{curves}")
+    curves = "1,conv1,16,0.5\n2,conv1,16,0.4\n2,conv1,64,0.1\n2,stem,8,0.3\n2,stem,32,0.1\n"
+    (results / "prune" / "sensitivity.csv").write_text(f"round,group,channels,loss\n{curves}")
     rows = "".join(
         f"images/{i}.jpg,{name},{name}/{i},validation\n" for name, i in (("bought", 0), ("public", 0))
     )
