@@ -8,9 +8,10 @@ from pathlib import Path
 from detectnet import spec
 from detectnet.errors import UserError
 from detectnet.logs import parser, positive, run
-from detectnet.network.budget import Budget, budget_stage
+from detectnet.network.budget import budget_stage
 from detectnet.network.pruning import EQUALIZATIONS, NORMALIZERS, Criterion, prune_stage
 from detectnet.network.training import use_threads
+from detectnet.network.width_search import Budget
 
 
 def arguments() -> argparse.ArgumentParser:

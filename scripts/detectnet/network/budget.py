@@ -2,9 +2,9 @@
 
 1. The channels of every group are ranked by what they add to the layers behind, on calibration pictures.
 2. The network is cut to the budget by one share for all groups.
-3. Around these widths every group alone is made narrower and wider, and the change of the task cost is measured.
-   Widths that fit the budget and whose changes have a small sum are proposed, and taken if the cost of the
-   network that has them all is really lower. Then this is done again, with smaller steps.
+3. Around these widths every group alone is made narrower and wider, and the change of the task cost is
+   measured. Widths that fit the budget and whose changes have a small sum are proposed, and taken if the cost
+   of the network that has them all is really lower. Then this is done again, with smaller steps.
 4. Batch normalisation gets the statistics of the calibration pictures in the pruned network.
 
 Norms cannot do this: those of two layers say nothing about which of them the detector needs, and a share of
@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from detectnet.devices import NANO
+from detectnet.errors import UserError
 from detectnet.files import PathLike, write_csv
 from detectnet.logs import log
 from detectnet.network.channels import Indices, Node, graph, prunable_groups, sliced, surviving
@@ -88,6 +89,8 @@ def prune_to_budget(
     """
     nodes = graph(model)
     groups = prunable_groups(nodes, protected(nodes, model, criterion.excluded))
+    if not groups:
+        raise UserError("there is nothing to prune", where="excluded layers", remedy="Exclude fewer layers.")
     cost = CostModel(model, nodes, groups, NANO)
     options = [options_of(full, criterion.granularity, criterion.minimum) for full in cost.widths]
     require_possible(cost, options, budget)
@@ -98,7 +101,7 @@ def prune_to_budget(
         base, losses = rounds.losses(widths, measured)
         curves = [_curve(*parts) for parts in zip(options, measured, losses, strict=True)]
         proposed = cheapest(cost, curves, budget)
-        reached = rounds.losses(proposed, [])[0]
+        reached, _ = rounds.losses(proposed)
         log.info("round %d: task cost %.3g, with the proposed widths %.3g", number, base, reached)
         rows.append(_rows(number, groups, measured, losses))
         widths = proposed if reached < base else widths
@@ -168,10 +171,10 @@ class _Rounds:
         return sliced(self._model, self._nodes, channels), channels
 
     def losses(
-        self, widths: np.ndarray, measured: Sequence[np.ndarray]
+        self, widths: np.ndarray, measured: Sequence[np.ndarray] | None = None
     ) -> tuple[float, list[np.ndarray]]:
-        """The task cost at widths (G,), and that of every group alone at its ``measured`` widths."""
-        widest = np.max([widths, *([one.max() for one in measured],) * bool(measured)], axis=0)
+        """The task cost at widths (G,), and that of every group alone at its ``measured`` ascending ones."""
+        widest = np.maximum(widths, [one[-1] for one in measured]) if measured else widths
         model, channels = self.cut(widest)
         # ranks of the channels that are left, as the smaller network counts them
         order = [
@@ -180,7 +183,7 @@ class _Rounds:
         ]
         probe = Probe(model, graph(model), self._groups, self._calibration)
         stays = [one[:width] for one, width in zip(order, widths, strict=True)]
-        cuts = [[one[:width] for width in some] for one, some in zip(order, measured)]
+        cuts = [[one[:width] for width in some] for one, some in zip(order, measured or [])]
         return probe.losses(stays, cuts)
 
 
@@ -190,7 +193,7 @@ def _around(options: np.ndarray, width: int, reach: float) -> np.ndarray:
 
 
 def _curve(options: np.ndarray, measured: np.ndarray, losses: np.ndarray) -> Curve:
-    """Rises at the options in reach: straight lines between measured widths, never falling for a narrower one."""
+    """Rises at the options in reach: linear between measured widths, never less for a narrower one."""
     within = options[(options >= measured[0]) & (options <= measured[-1])]
     envelope = np.maximum.accumulate(losses[::-1])[::-1]
     return Curve(within, np.interp(within, measured, envelope - losses[-1]))

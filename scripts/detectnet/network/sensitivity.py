@@ -8,10 +8,11 @@ already look ruinous, because every later layer is fed out of its range.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
@@ -165,23 +166,35 @@ class Probe:
         Returns:
             The cost with ``stays``, and for every group those of its cuts.
         """
-        tails = [self._tail(group, stays) for group in range(len(cuts))]
-        for name, read in self._read.items():
-            self._model.get_layer(name).kernel.assign(self._masked(name, self._left(stays)[read]))
+        tails = [self._tail(group) for group in range(len(cuts))]
         before = sorted({name for tail in tails for name in tail.inputs})
         outputs = [self._model.get_layer(name).output for name in before]
         whole = keras.Model(self._model.inputs, [*outputs, *self._model.outputs])
-        forward = tf.function(lambda pictures: whole(to_network(pictures), training=True), reduce_retracing=True)
+        forward = tf.function(partial(_forward, whole), reduce_retracing=True)
         base, sums = 0.0, [np.zeros(len(some)) for some in cuts]
-        for pictures, targets in progress(self._calibration.batches, what="cutting channels", unit="batches"):
+        self._mask(self._read, stays)
+        for pictures, targets in progress(self._calibration.batches, what="changing widths", unit="batches"):
             made = forward(pictures)
             base += float(self._cost(made[len(before) :], targets)) * len(pictures)
             at = dict(zip(before, made))
-            for tail, some, total in zip(tails, cuts, sums, strict=True):
+            for group, (tail, some) in enumerate(zip(tails, cuts, strict=True)):
                 given = [at[name] for name in tail.inputs]
-                total += len(pictures) * np.array([tail.cost(given, targets, one) for one in some])
+                for place, changed in enumerate(some):
+                    self._mask(tail.readers, [*stays[:group], changed, *stays[group + 1 :]])
+                    sums[group][place] += float(tail.run(given, targets)) * len(pictures)
+                self._mask(tail.readers, stays)
         count = self._calibration.pictures
         return base / count, [one / count for one in sums]
+
+    def _mask(self, readers: Iterable[str], stays: Sequence[Indices]) -> None:
+        """Let these convolutions read only the channels of each group that are left."""
+        alive = np.zeros(self._starts[-1] + 1, bool)
+        alive[-1] = True  # where a channel that always stays is looked up
+        for start, indices in zip(self._starts, stays):
+            alive[start + indices] = True
+        for name in readers:
+            kernel = self._nodes[name].weights[0] * alive[self._read[name]][:, np.newaxis]
+            self._model.get_layer(name).kernel.assign(kernel)
 
     def _cost(self, outputs: Sequence[tf.Tensor], targets: Targets) -> tf.Tensor:
         bbox, cov = outputs
@@ -189,50 +202,39 @@ class Probe:
         return weighted(costs(cov, bbox, targets, loss), np.array(loss.initial_weight), loss)
 
     def _tail(self, group: int) -> _Tail:
+        """The part of the network from where it reads the channels of a group."""
         start, end = self._starts[group : group + 2]
-        inside = {name: (read >= start) & (read < end) for name, read in self._read.items()}
-        readers = [name for name, met in inside.items() if met.any()]
+        readers = [name for name, read in self._read.items() if ((read >= start) & (read < end)).any()]
         behind = {*readers, *self._model.output_names}
         for name, node in self._nodes.items():
             if behind.intersection(node.sources):
                 behind.add(name)
         inputs = sorted({source for name in behind for source in self._nodes[name].sources} - behind)
         network = keras.Model([self._model.get_layer(name).output for name in inputs], self._model.outputs)
-        run = tf.function(
-            lambda given, targets: self._cost(network(given, training=True), targets), reduce_retracing=True
-        )
-        kernels = [self._model.get_layer(name).kernel for name in readers]
-        channels = [np.where(inside[name], self._read[name] - start, -1) for name in readers]
-        return _Tail(inputs, kernels, [kernel.numpy() for kernel in kernels], channels, run)
+        # not a function of its own: TensorFlow would take all of them for one that is traced too often
+        run = tf.function(partial(self._end, network), reduce_retracing=True)
+        return _Tail(readers, inputs, run)
+
+    def _end(self, network: keras.Model, given: list[tf.Tensor], targets: Targets) -> tf.Tensor:
+        return self._cost(network(given, training=True), targets)
 
 
-@dataclass(frozen=True)
-class _Tail:
+class _Tail(NamedTuple):
     """The part of a network from where it reads the channels of a group.
 
     Attributes:
+        readers: convolutions that read the group.
         inputs: layers before it whose outputs it needs.
-        kernels: of the convolutions that read the group.
-        values: of these kernels.
-        channels: for every kernel, which of the group's channels each of its inputs is; -1 for another's.
         run: outputs of ``inputs`` and targets to the cost.
     """
 
+    readers: list[str]
     inputs: list[str]
-    kernels: list[keras.Variable]
-    values: list[np.ndarray]
-    channels: list[Indices]
     run: Callable[[list[tf.Tensor], Targets], tf.Tensor]
 
-    def cost(self, given: list[tf.Tensor], targets: Targets, stays: Indices) -> float:
-        """With only these channels of the group."""
-        for kernel, values, channels in zip(self.kernels, self.values, self.channels, strict=True):
-            mask = (channels < 0) | np.isin(channels, stays)
-            kernel.assign(values * mask[:, np.newaxis])
-        cost = float(self.run(given, targets))
-        for kernel, values in zip(self.kernels, self.values, strict=True):
-            kernel.assign(values)
-        return cost
+
+def _forward(network: keras.Model, pictures: tf.Tensor) -> list[tf.Tensor]:
+    return network(to_network(pictures), training=True)
 
 
 def recalibrate(model: keras.Model, calibration: Calibration) -> None:

@@ -97,14 +97,16 @@ def training_curve(history: pd.DataFrame, stage: str) -> str:
 
 
 def sensitivity_curves(sensitivity: pd.DataFrame) -> str:
-    """Task cost over the share of channels left, one line a group of layers; 1 is the unpruned network."""
+    """Task cost over channels, one line a group of layers, of the last round in which it was measured."""
 
     def draw(axes: Axes) -> None:
-        groups = sensitivity.groupby("group", sort=False)
-        for (name, curve), colour in zip(groups, plt.get_cmap("turbo")(np.linspace(0, 1, len(groups)))):
-            full = curve.iloc[-1]
-            axes.plot(curve.channels / full.channels, curve.loss / full.loss, ".-", color=colour, label=name)
-        axes.set(xlabel="channels left in this group alone", ylabel="task cost, unpruned 1", yscale="log")
+        last = sensitivity[sensitivity["round"] == sensitivity["round"].max()]
+        groups = last.groupby("group", sort=False)
+        colours = plt.get_cmap("turbo")(np.linspace(0, 1, len(groups)))
+        for (name, curve), colour in zip(groups, colours, strict=True):
+            axes.plot(curve.channels, curve.loss, ".-", color=colour, label=name)
+        axes.set(xlabel="channels of this group", ylabel="task cost", xscale="log")
+        axes.set_xticks(ticks := [8, 16, 32, 64, 128, 256, 512], map(str, ticks), minor=False)
         axes.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
 
     return figure(draw, width=7.2, height=3.6)
