@@ -51,6 +51,7 @@ rule all:
         expand(f"{RESULTS}/retrain/inference/{{name}}/inference.csv", name=CONFIG["infer"]),
         rules.write_deepstream.output,
         engines_in_all(),
+        engine_files(),
     message:
         f"Done: {RESULTS}/report.html"
 
@@ -109,6 +110,7 @@ rule export:
 rule engine:
     input:
         expand(f"{RESULTS}/engine/{{backend}}/build.json", backend=CONFIG["engine"]["backends"]),
+        engine_files(),
 
 
 rule deepstream:

@@ -4,10 +4,18 @@ rule write_deepstream:
         library("write_deepstream"),
         model=f"{RESULTS}/export/model.onnx",
         contract=f"{RESULTS}/export/contract.json",
+        metrics=f"{RESULTS}/retrain/evaluation/metrics.json",
+        table=f"{SCRIPTS}/detectnet/deploy/deepstream/keys.yaml",
     output:
         expand(
             f"{RESULTS}/deepstream/{{file}}",
-            file=["config_deepstream.txt", "config_infer_primary.txt", "labels.txt", "model.onnx"],
+            file=[
+                "config_deepstream.txt",
+                "config_infer_primary.txt",
+                "labels.txt",
+                "model.onnx",
+                "README.md",
+            ],
         ),
     log:
         f"{LOGS}/write_deepstream.log",
@@ -19,12 +27,10 @@ rule write_deepstream:
         runtime=10,
     params:
         out=folder,
-        uri=lambda wildcards: CONFIG["deepstream"]["uri"],
-        width=CONFIG["deepstream"]["width"],
-        height=CONFIG["deepstream"]["height"],
+        settings=stream_arguments,
     message:
         "Writing the DeepStream folder"
     shell:
         run_script("write_deepstream")
-        + " --onnx {input.model} --contract {input.contract} --uri {params.uri:q}"
-        " --width {params.width} --height {params.height} --out {params.out}"
+        + " --onnx {input.model} --contract {input.contract} --metrics {input.metrics}"
+        " {params.settings} --out {params.out}"

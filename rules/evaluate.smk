@@ -11,16 +11,21 @@ EVALUATION_MESSAGES = [
     "postprocessing_config",
     "evaluation_config",
 ]
+# What is deployed is looked at as DeepStream does, too; comparing trainings does not need it.
+DEEPSTREAM_STAGES = [stage for stage in MODELS if stage not in ("train", "prune")]
+# An engine answers the pictures that it ran on and nothing else.
+ENGINE_STAGES = {"engine": f"{RESULTS}/engine/{backend}/outputs.npz" for backend in engines_that_run()[:1]}
 METRICS_FILES = ["metrics.json", "pictures.csv", "detections.csv", "ground_truth.csv", "pr_curve.csv"]
 
 
 rule evaluate_detector:
     input:
         library("evaluate_detector"),
-        model=lambda wildcards: MODELS[wildcards.stage],
+        model=lambda wildcards: {**MODELS, **ENGINE_STAGES}[wildcards.stage],
         validation=all_shards(VALIDATION),
         unseen=unseen_shards(),
         split=f"{RESULTS}/split.csv",
+        originals=original_pictures,
     output:
         expand(f"{RESULTS}/{{{{stage}}}}/evaluation/{{file}}", file=METRICS_FILES),
     log:
@@ -36,7 +41,8 @@ rule evaluate_detector:
     params:
         spec=spec_file(),
         messages=lambda wildcards: messages(spec_of_stage(wildcards.stage), *EVALUATION_MESSAGES),
-        unseen=f"--unseen {' '.join(unseen_shards())}" if unseen_shards() else "",
+        unseen=unseen_arguments,
+        deepstream=deepstream_arguments,
         out=folder,
     message:
         "Evaluating stage {wildcards.stage}"
@@ -44,4 +50,4 @@ rule evaluate_detector:
         run_script("evaluate_detector")
         + " --model {input.model} --stage {wildcards.stage} --spec {params.spec:q}"
         " --validation {input.validation} --split {input.split} {params.unseen}"
-        " --out {params.out} --threads {threads}"
+        " {params.deepstream} --out {params.out} --threads {threads}"

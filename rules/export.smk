@@ -24,10 +24,16 @@ rule export_onnx:
         spec=spec_file("retrain"),
         messages=messages("retrain", *EVALUATION_MESSAGES, "augmentation_config.preprocessing"),
         opset=CONFIG["export"]["opset"],
+        batch=CONFIG["export"]["batch"],
+        names=CONFIG["export"]["names"],
+        preprocess=CONFIG["export"]["preprocess"],
+        channel_order=CONFIG["export"]["channel_order"],
         pictures=CONFIG["export"]["parity_pictures"],
         out=folder,
     message:
         "Exporting the retrained network to ONNX"
     shell:
         run_script("export_onnx") + " --model {input.model} --spec {params.spec:q} --opset {params.opset}"
+        " --batch {params.batch} --names {params.names} --preprocess {params.preprocess}"
+        " --channel-order {params.channel_order}"
         " --metrics {input.metrics} --validation {input.validation} --pictures {params.pictures} --out {params.out}"

@@ -18,7 +18,7 @@ rule build_report:
         metrics=expand(f"{RESULTS}/{{stage}}/evaluation/{{file}}", stage=STAGES, file=METRICS_FILES),
         parity=f"{RESULTS}/export/parity.json",
         latency=rules.predict_latency.output,
-        engines=engines_in_all(),
+        engines=[*engines_in_all(), *engine_files()],
         deepstream=f"{RESULTS}/deepstream/config_infer_primary.txt",
     output:
         f"{RESULTS}/report.html",

@@ -23,7 +23,8 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from detectnet.deploy.cluster_params import ClusterParams, load_settings
-    from detectnet.deploy.infer import infer, open_detector
+    from detectnet.deploy.inference.inferring import infer
+    from detectnet.deploy.inference.opening import open_detector
 
     detector = open_detector(args.model, args.spec, args.threads)
     params = args.cluster_params and ClusterParams.from_message(load_settings(args.cluster_params))

@@ -51,6 +51,7 @@ def complete(config: dict[str, Any], schema_path: PathLike) -> dict[str, Any]:
         *_pruning(filled),
         *_pretrained(filled),
         *_ablation(filled),
+        *_export(filled),
     ]
     if problems:
         raise UserError(
@@ -325,6 +326,15 @@ def _pruning(config: dict[str, Any]) -> Iterator[str]:
         )
     if wanted["budget"] == {}:
         yield "prune.budget: has no limit. Allowed: one or more of parameters, gflop, milliseconds."
+
+
+def _export(config: dict[str, Any]) -> Iterator[str]:
+    wanted = config["export"]
+    if wanted["channel_order"] != "RGB" and wanted["preprocess"] != "embedded":
+        yield (
+            f"export.channel_order: {wanted['channel_order']} with preprocess {wanted['preprocess']}. "
+            "Allowed: RGB, in which networks are trained; preprocess: embedded folds another order in."
+        )
 
 
 def _ablation(config: dict[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from detectnet.data.kitti import Label, read_detections
 from detectnet.data.pictures import save_jpeg
 from detectnet.data.tfrecord import example, write_shard
 from detectnet.deploy import rtx
+from detectnet.deploy.form import Form
+from detectnet.deploy.onnx_export import export_file
 from detectnet.deploy.predict import predict_onnx
 from detectnet.deploy.runtime import Detector
 from detectnet.errors import UserError
@@ -97,6 +100,38 @@ def test_the_export_seals_the_measured_threshold(exported, experiment, tmp_path)
     assert "dbscan-min-score=0.62\n" in (tmp_path / "deepstream" / "config_infer_primary.txt").read_text()
 
 
+def test_the_export_seals_the_choice_for_deepstream_in_any_form(exported, experiment, shards, tmp_path):
+    chosen = {"cluster_mode": 2, "pre_cluster_threshold": 0.35, "nms_iou_threshold": 0.25, "topk": 20}
+    figures = {"deployed": {"threshold": 0.35}, "headline": {"threshold": 0.62}, "results": []}
+    metrics = {**figures, "deepstream": {"classes": {"plate": chosen}}}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    options = ["--model", exported / "model.keras", "--spec", SPEC, "--out", tmp_path / "export"]
+    form = [
+        "--batch",
+        "dynamic",
+        "--names",
+        "tensorflow",
+        "--preprocess",
+        "embedded",
+        "--channel-order",
+        "BGR",
+    ]
+    given = ["--metrics", tmp_path / "metrics.json", "--validation", *shards, "--opset", "11"]
+    done = script("export_onnx", *options, *form, *given)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "alone").mkdir()
+    shutil.copy(tmp_path / "export" / "model.onnx", tmp_path / "alone" / "plates.onnx")
+    inside = Detector.from_onnx(tmp_path / "alone" / "plates.onnx").contract
+    assert chosen.items() <= inside.deepstream["plate"].items()
+    assert inside.clustering["plate"]["dbscan_confidence_threshold"] == 0.62
+    assert (inside.scale, inside.channel_order, inside.batch, inside.opset) == (1.0, "BGR", -1, 11)
+    wanted = spec.contract_of(experiment)
+    assert inside.shapes == {f"{name}:0": [-1, *shape[1:]] for name, shape in wanted.shapes.items()}
+    parity = json.loads((tmp_path / "export" / "parity.json").read_text())
+    assert parity["pictures"] == 3
+    assert parity["largest_difference"]["cov"]["value"] < 1e-3
+
+
 def test_the_onnx_tensors_are_the_contract_s(exported, experiment):
     graph = onnx.load(exported / "export" / "model.onnx").graph
     shapes = {
@@ -147,6 +182,21 @@ def test_keras_and_onnx_give_the_same_predictions(exported, experiment, shards):
         np.testing.assert_array_equal(a.truth_boxes, b.truth_boxes)
         np.testing.assert_allclose(a.cov, b.cov, atol=1e-4)
         np.testing.assert_allclose(a.bbox, b.bbox, atol=1e-3)
+
+
+def test_a_file_of_two_pictures_predicts_the_same_for_three(exported, experiment, shards, tmp_path):
+    wanted = Form(batch=2).of(spec.contract_of(experiment))
+    export_file(exported / "model.keras", wanted, tmp_path / "two.onnx", tmp_path / "two.contract.json")
+    with predict_onnx(exported / "export" / "model.onnx", shards, experiment, threads=1) as single:
+        first = list(single)
+    with predict_onnx(tmp_path / "two.onnx", shards, experiment, threads=1) as pairs:
+        assert len(pairs) == 3
+        second = list(pairs)
+        assert pairs.seconds_per_image > 0
+    for a, b in zip(first, second, strict=True):
+        assert a.frame_id == b.frame_id
+        np.testing.assert_allclose(a.cov, b.cov, atol=1e-5)
+        np.testing.assert_allclose(a.bbox, b.bbox, atol=1e-4)
 
 
 def test_predictions_need_the_spec_of_the_network(exported, experiment, shards):

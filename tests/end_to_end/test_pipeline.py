@@ -59,7 +59,13 @@ PROMISED = [
     "results/tiny/engine/rtx/build.json",
     *(
         f"results/tiny/deepstream/{name}"
-        for name in ("config_deepstream.txt", "config_infer_primary.txt", "labels.txt", "model.onnx")
+        for name in (
+            "config_deepstream.txt",
+            "config_infer_primary.txt",
+            "labels.txt",
+            "model.onnx",
+            "README.md",
+        )
     ),
     "results/tiny/report.html",
 ]
@@ -116,7 +122,23 @@ def test_metrics_have_the_promised_rows(finished):
         headline = next(
             r for r in metrics["results"] if (r["clustering"], r["ap"], r["iou"]) == ("tlt", "correct", 0.5)
         )
-        assert metrics["mAP"] == headline["mAP"]
+        assert metrics["headline"]["threshold"] == headline["threshold"]
+        deployed = stage in ("retrain", "onnx")
+        assert ("deepstream" in {row["clustering"] for row in metrics["results"]}) == deployed
+        assert metrics["deployed"]["clustering"] == ("deepstream" if deployed else "tlt")
+
+
+def test_what_is_chosen_for_deepstream_is_sealed_and_measured_again(finished):
+    chosen, measured = (
+        json.loads((finished.folder / f"results/tiny/{stage}/evaluation/metrics.json").read_text())[
+            "deepstream"
+        ]
+        for stage in ("retrain", "onnx")
+    )
+    contract = json.loads((finished.folder / "results/tiny/export/contract.json").read_text())
+    assert chosen["goal"] == "f1" and measured["goal"] is None
+    assert contract["deepstream"] == chosen["classes"] == measured["classes"]
+    assert [one["frame"] for one in measured["measured"]] == ["source", "source", "1920x1080"]
 
 
 def test_report_needs_nothing_from_outside(finished):
@@ -220,7 +242,9 @@ def configured(project, key, value):
         ("prune.ratio", 0.3, AFTER_TRAIN),
         ("infer.again", "data/clips/passing_cars.mp4", {"infer_pictures"}),
         ("export.parity_pictures", 4, AFTER_EXPORT | {"export_onnx"}),
-        ("deepstream.width", 1280, {"write_deepstream", "build_report"}),
+        ("export.preprocess", "embedded", AFTER_EXPORT | {"export_onnx"}),
+        ("deepstream.width", 1280, {"evaluate_detector", "write_deepstream", "build_report"}),
+        ("deepstream.goal", {"recall": 0.9}, AFTER_EXPORT | {"export_onnx"}),
         ("report.title", "Plates", ALWAYS),
         ("mirror", "/nowhere", set()),
     ],
@@ -305,7 +329,7 @@ def test_the_missing_engine_is_said_once(unfinished):
         ("network/pruning.py", "prune_detector", {"train_detector"}),
         ("deploy/onnx_export.py", "export_onnx", {"retrain_detector", "train_detector"}),
         ("deploy/rtx.py", "build_engine", {"export_onnx", "retrain_detector"}),
-        ("deploy/deepstream.py", "write_deepstream", {"export_onnx", "build_engine"}),
+        ("deploy/deepstream/app.py", "write_deepstream", {"export_onnx", "build_engine"}),
         ("report/page.py", "build_report", {"evaluate_detector", "write_deepstream"}),
     ],
 )

@@ -43,9 +43,16 @@ def change(config: dict, path: str, value: object) -> dict:
         ("sources.one.licens", "x", "sources.one.licens: unknown key. Did you mean 'licence'?"),
         ("sources.one.adapter", "vok", "'vok' is not allowed. Did you mean 'voc'?"),
         ("prune.normalizer", "l2", "'l2' is not allowed. Did you mean 'L2'?"),
-        ("engine.backends", ["nano"], "'nano' is not allowed"),
-        ("engine.backends", ["tensorrt"], "'tensorrt' is not allowed"),
+        ("engine.backends", ["nanno"], "'nanno' is not allowed. Did you mean 'nano'?"),
+        ("engine.nano.hots", "x", "engine.nano.hots: unknown key. Did you mean 'host'?"),
+        ("engine.nano.host", "-oProxyCommand=x", "engine.nano.host: '-oProxyCommand=x' cannot be used"),
+        ("engine.nano.folder", "a b", "engine.nano.folder: 'a b' cannot be used"),
+        ("engine.rtx.compute_capabilities", [53], "53 is less than the minimum of 75"),
         ("export.opset", 20, "'20' is not allowed"),
+        ("export.batch", 0, "export.batch: 0 is less than the minimum of 1"),
+        ("export.batch", "many", "export.batch: 'many' cannot be used. Allowed: 1 and above, or dynamic"),
+        ("export.names", "short", "export.names: 'short' is not allowed"),
+        ("export.channel_order", "BGR", "export.channel_order: BGR with preprocess outside. Allowed: RGB"),
         ("prune.ratio", 1.5, "prune.ratio: 1.5 is greater than the maximum of 1"),
         ("prune.minimum", "many", "prune.minimum: 'many' is not of type 'integer'"),
         (
@@ -114,6 +121,8 @@ def test_a_source_with_boxes_says_its_classes():
         ("split.keep", "null", None),
         ("sources.one.options", {"ignore_size": "true", "origin": "1"}, {"ignore_size": True, "origin": 1}),
         ("export.opset", "13", 13),
+        ("export.batch", "4", 4),
+        ("export.batch", "dynamic", "dynamic"),
     ],
 )
 def test_a_nested_value_of_the_command_line_is_text_and_read_as_what_is_wanted(path, text, value):

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from detectnet.commands.flags import TASK, CommandLine, add_common
 from detectnet.commands.models import KERAS, experiment_of, located, output_file
-from detectnet.contract import Contract
+from detectnet.contract import FIRST_OUTPUT, Contract
+from detectnet.deploy.form import PLAIN, TENSORFLOW, Form
 from detectnet.errors import UserError, did_you_mean
 from detectnet.files import check_writable, write_text
 from detectnet.logs import log
 
 DATA_TYPES = ("fp32", "fp16", "int8")
 _ENGINE = "an engine is built from the .onnx where it runs, by DeepStream or trtexec"
+_NAMES_OF_ROUTE = {"keras2onnx": PLAIN, "tf2onnx": TENSORFLOW}
 _CALIBRATION = "INT8 calibration, and the Jetson Nano has no INT8"
 
 
@@ -42,6 +44,19 @@ def declare(line: CommandLine) -> None:
     )
     line.flag("--target_opset", "ONNX operator set", type=int, default=13, metavar="N")
     line.flag(
+        "--static_batch_size",
+        "pictures that the file takes at once; -1 is any number",
+        type=int,
+        default=1,
+        metavar="N",
+    )
+    line.flag(
+        "--onnx_route",
+        "there is one way to ONNX here; tf2onnx: names of tensors end in :0, as that one's do",
+        default="keras2onnx",
+        choices=tuple(_NAMES_OF_ROUTE),
+    )
+    line.flag(
         "--gen_ds_config",
         "also write labels.txt and nvinfer_config.txt, which DeepStream takes as it is",
         action="store_true",
@@ -52,8 +67,6 @@ def declare(line: CommandLine) -> None:
 
 
 def _declare_unneeded(line: CommandLine) -> None:
-    line.unneeded("--onnx_route", "there is one way to ONNX here")
-    line.unneeded("--static_batch_size", "the file has a fixed batch of 1")
     for flag in ("engine_file", "max_workspace_size", "max_batch_size", "min_batch_size", "opt_batch_size"):
         line.unneeded(f"--{flag}", _ENGINE)
     line.unneeded("-s --strict_type_constraints", _ENGINE, nargs=0)
@@ -72,7 +85,8 @@ def main(args: argparse.Namespace) -> None:
     _check_task(args.export_module)
     model = located(_model(args), KERAS)
     output = output_file(args.output_file or str(model.with_suffix(".onnx")), ".onnx", model.stem)
-    contract = spec.contract_of(experiment_of(model, args.spec), args.target_opset)
+    form = Form(args.target_opset, args.static_batch_size, _NAMES_OF_ROUTE[args.onnx_route])
+    contract = form.of(spec.contract_of(experiment_of(model, args.spec)))
     _check_outputs(args.outputs or "", contract)
     _check_precision(args.data_type)
     if output.exists() and not args.force:
@@ -102,8 +116,8 @@ def _check_task(task: str) -> None:
 
 def _check_outputs(text: str, contract: Contract) -> None:
     """The names are fixed, because DeepStream finds the outputs by them."""
-    own = (contract.bbox_name, contract.cov_name)
-    given = [one.strip().removesuffix(":0") for one in text.split(",") if one.strip()]
+    own = [name.removesuffix(FIRST_OUTPUT) for name in (contract.bbox_name, contract.cov_name)]
+    given = [one.strip().removesuffix(FIRST_OUTPUT) for one in text.split(",") if one.strip()]
     for name in given:
         if name not in own:
             raise UserError(

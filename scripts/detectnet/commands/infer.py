@@ -64,7 +64,8 @@ def declare(line: CommandLine) -> None:
 def main(args: argparse.Namespace) -> None:
     """Infer as the command line says."""
     from detectnet.deploy.cluster_params import ClusterParams, load_settings
-    from detectnet.deploy.infer import infer, open_detector
+    from detectnet.deploy.inference.inferring import infer
+    from detectnet.deploy.inference.opening import open_detector
 
     settings = load_settings(args.spec, for_rules=False)
     model = located(args.model) if args.model else _model_of(settings)

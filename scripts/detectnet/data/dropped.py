@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
-import pandas as pd
-
 from detectnet.files import PathLike, write_csv
 
 
@@ -25,4 +23,7 @@ COLUMNS = tuple(field.name for field in fields(Drop))
 
 def write(path: PathLike, drops: Iterable[Drop]) -> None:
     """Write ``dropped.csv`` atomically, in the order given; without drops it holds the header alone."""
+    # Readers of pictures import this module, and most of them write no table.
+    import pandas as pd
+
     write_csv(path, pd.DataFrame([asdict(drop) for drop in drops], columns=list(COLUMNS)))

@@ -74,7 +74,12 @@ def letterbox_geometry(
 
 
 def letterbox(
-    rgb: np.ndarray, net_width: int, net_height: int, interpolation: str = "linear", rule: str = TOP_LEFT
+    rgb: np.ndarray,
+    net_width: int,
+    net_height: int,
+    interpolation: str = "linear",
+    rule: str = TOP_LEFT,
+    padding: int = 0,
 ) -> tuple[np.ndarray, Letterbox]:
     """Scale and pad a picture.
 
@@ -83,6 +88,7 @@ def letterbox(
         net_width, net_height: size of the network's input in pixels.
         interpolation: one of ``linear``, ``area``, ``nearest``.
         rule: ``top-left`` or ``stretch``, the contract's ``letterbox``.
+        padding: 0..255, of what the picture does not cover.
 
     Returns:
         a new uint8 array (net_height, net_width, ...) and the geometry that moves boxes.
@@ -94,7 +100,7 @@ def letterbox(
         raise UserError(f"no interpolation {interpolation!r}", allowed=INTERPOLATIONS)
     height, width = rgb.shape[:2]
     geometry = letterbox_geometry(width, height, net_width, net_height, rule)
-    padded = np.zeros((net_height, net_width, *rgb.shape[2:]), dtype=rgb.dtype)
+    padded = np.full((net_height, net_width, *rgb.shape[2:]), padding, dtype=rgb.dtype)
     size = (geometry.width, geometry.height)
     padded[: geometry.height, : geometry.width] = cv2.resize(
         rgb, size, interpolation=INTERPOLATIONS[interpolation]

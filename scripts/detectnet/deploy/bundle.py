@@ -6,9 +6,11 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from detectnet.contract import Contract
 from detectnet.detection.cluster import settings_of
+from detectnet.detection.settings import DeepStreamClustering
 from detectnet.errors import UserError
 from detectnet.files import PathLike, read_json, sha256
 from detectnet.logs import log
@@ -66,7 +68,8 @@ def with_threshold(contract: Contract, threshold: float) -> Contract:
 
     A low one also opens the gates before it: a cell needs no more coverage to be a candidate than the
     threshold, and a cluster no more in sum. So 0.01 reports nearly everything, for drawing a
-    precision-recall curve; a high one only filters.
+    precision-recall curve; a high one only filters. The settings for DeepStream, where there are any, get the
+    same threshold: before clustering in mode 4, which has none after it.
 
     Raises:
         UserError: the threshold is not above 0.
@@ -83,7 +86,22 @@ def with_threshold(contract: Contract, threshold: float) -> Contract:
         }
         for name, settings in settings_of(contract).items()
     }
-    return dataclasses.replace(contract, clustering=clustering)
+    deepstream = {name: _above(one, threshold) for name, one in contract.deepstream.items()}
+    return dataclasses.replace(contract, clustering=clustering, deepstream=deepstream)
+
+
+def _above(chosen: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+    """DeepStream's settings of a class with another smallest confidence, which is a single coverage."""
+    wanted = DeepStreamClustering.from_dict(chosen)
+    if wanted.mode == "none":
+        opened = {"pre_cluster_threshold": threshold}
+    else:
+        opened = {
+            "pre_cluster_threshold": min(wanted.settings.pre_cluster_threshold, threshold),
+            "dbscan_min_score": min(wanted.settings.dbscan_min_score, threshold),
+            "post_cluster_threshold": threshold,
+        }
+    return {**wanted.to_dict(), **opened}
 
 
 def with_best_threshold(contract: Contract, metrics_path: PathLike) -> Contract:
@@ -102,7 +120,9 @@ def with_best_threshold(contract: Contract, metrics_path: PathLike) -> Contract:
     """
     metrics = read_json(metrics_path)
     try:
-        threshold = (metrics["deployed"] if "deployed" in metrics else metrics["results"][0])["threshold"]
+        # Of TLT's clustering, in which confidence is a sum; what is deployed with DeepStream has its own.
+        named = next((name for name in ("headline", "deployed") if name in metrics), None)
+        threshold = (metrics[named] if named else metrics["results"][0])["threshold"]
     except (KeyError, IndexError, TypeError) as error:
         raise UserError(
             "the file says no threshold",
@@ -114,3 +134,28 @@ def with_best_threshold(contract: Contract, metrics_path: PathLike) -> Contract:
         return contract
     log.info("the default threshold is %.4g, of the best F1 in %s", threshold, metrics_path)
     return with_threshold(contract, threshold)
+
+
+def with_deepstream(contract: Contract, metrics_path: PathLike) -> Contract:
+    """The contract with the settings for DeepStream that an evaluation chose.
+
+    Args:
+        contract: of the spec.
+        metrics_path: ``metrics.json`` of the same network; where its key ``deepstream`` is absent, the
+            contract is returned as it is.
+
+    Raises:
+        UserError: the file is missing, or holds other classes, an unknown mode or an unknown field.
+    """
+    chosen = (read_json(metrics_path).get("deepstream") or {}).get("classes")
+    if not chosen:
+        return contract
+    if set(chosen) != set(contract.classes):
+        raise UserError(
+            f"the classes are {sorted(chosen)}",
+            where=f"{metrics_path} deepstream.classes",
+            allowed=sorted(contract.classes),
+        )
+    sealed = {name: DeepStreamClustering.from_dict(chosen[name]).to_dict() for name in contract.classes}
+    log.info("the settings for DeepStream are those of %s", metrics_path)
+    return dataclasses.replace(contract, deepstream=sealed)

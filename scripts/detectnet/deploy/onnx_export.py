@@ -2,8 +2,9 @@
 
 The network computes in NHWC; the file is NCHW from input to outputs. Batch normalisation is folded into
 the convolutions (depthwise ones are convolutions in groups), zero padding is an attribute of what it stands
-before, and no transpose is left. Names follow the Keras layers,
-so that a line of an engine's profile can be traced back, and equal weights give equal bytes.
+before, and no transpose is left. Names follow the Keras layers, so that a line of an engine's profile can be
+traced back, and equal weights give equal bytes. How the file is fed, its names, its batch and its operator
+set are the contract's.
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +21,24 @@ import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import ModelProto
 
 from detectnet.contract import Contract
 from detectnet.deploy.bundle import CONTRACT_FILE, METADATA_KEY, labels_text
+from detectnet.deploy.onnx_graph.feeding import fit_input, set_batch
+from detectnet.deploy.onnx_graph.naming import canonicalise
+from detectnet.deploy.onnx_graph.operators import check_operators
+from detectnet.deploy.onnx_graph.tidying import drop_idle_reshapes, fold_padding
 from detectnet.errors import UserError
 from detectnet.files import PathLike, atomic_path, sha256, write_json, write_text
 from detectnet.logs import log
 from detectnet.network.graph import sources
 from detectnet.network.model import load_model
 
-IR_VERSION = 7
-"""The version that came with opset 13; TensorRT 8.2's parser reads up to 8."""
 OPSETS = range(11, 19)
 """What the converter writes with padding and clipping as this module reads them."""
 DEVICE_OPSET = 13
 """The highest that TensorRT 8.2, the Jetson Nano's last, reads."""
-EXPECTED_OPERATORS = frozenset(
-    {"Conv", "Relu", "Clip", "Add", "Concat", "Sigmoid", "MaxPool", "AveragePool", "Pad"}
-)
-"""All that the back-bones and heads need; TensorRT 8.2 has them."""
-RESHAPING_OPERATORS = ("Reshape", "Transpose")
-_ARGUMENT_NAMES = {
-    "Conv": ("input", "kernel", "bias"),
-    "Clip": ("input", "lowest", "highest"),
-    "Pad": ("input", "zeros", "value"),
-}
 
 
 def export(model_keras_path: PathLike, contract: Contract, out_dir: PathLike) -> Contract:
@@ -110,27 +100,29 @@ def describe(proto: ModelProto) -> str:
 
 
 def to_onnx(model: keras.Model, contract: Contract, where: object = None) -> ModelProto:
-    """The network as an ONNX model, float32, batch 1.
+    """The network as an ONNX model in float32, fed and named as the contract says.
 
     Args:
         model: input (B, H, W, channels) 0..1; outputs [bbox (B, h, w, 4C), cov (B, h, w, C)].
-        contract: gives sizes, tensor names and the opset.
+        contract: gives sizes, scale and order of the input, batch, tensor names and the opset.
         where: named in errors.
 
     Returns:
-        A checked model: input (1, channels, H, W), outputs coverage (1, C, h, w) then boxes (1, 4C, h, w).
+        A checked model: input (B, channels, H, W), outputs coverage (B, C, h, w) then boxes (B, 4C, h, w).
 
     Raises:
-        UserError: sizes differ from the contract's, the operator set cannot be written, or an unexpected
-            operator remains.
+        UserError: sizes differ from the contract's, its operator set, feeding or batch cannot be written, or
+            a node remains that the device may not read.
     """
     check_opset(contract.opset)
     _check_sizes(model, contract, where)
     proto = _converted(folded(model), contract)
-    _drop_idle_reshapes(proto)
-    _fold_padding(proto.graph)
-    _canonicalise(proto, contract, [layer.name for layer in model.layers])
-    _check_operators(proto, where)
+    drop_idle_reshapes(proto)
+    fold_padding(proto.graph)
+    fit_input(proto.graph, contract, where)
+    canonicalise(proto, contract, [layer.name for layer in model.layers])
+    check_operators(proto, where)
+    set_batch(proto, contract, where)
     inside = json.dumps(dataclasses.replace(contract, model_sha256=None).to_json(), sort_keys=True)
     onnx.helper.set_model_props(proto, {METADATA_KEY: inside})
     onnx.checker.check_model(proto, full_check=True)
@@ -204,8 +196,8 @@ def _check_sizes(model: keras.Model, contract: Contract, where: object) -> None:
 
 def _converted(model: keras.Model, contract: Contract) -> ModelProto:
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
-    shape = contract.shapes[contract.input_name]
-    signature = [tf.TensorSpec(shape, tf.float32, name=contract.input_name)]
+    shape = (1, contract.channels, contract.height, contract.width)
+    signature = [tf.TensorSpec(shape, tf.float32, name="picture")]
 
     @tf.function(input_signature=signature)
     def nchw(picture: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -213,167 +205,3 @@ def _converted(model: keras.Model, contract: Contract) -> ModelProto:
         return {"bbox": tf.transpose(bbox, (0, 3, 1, 2)), "cov": tf.transpose(cov, (0, 3, 1, 2))}
 
     return tf2onnx.convert.from_function(nchw, input_signature=signature, opset=contract.opset)[0]
-
-
-def _drop_idle_reshapes(proto: ModelProto) -> None:
-    """Take out reshapes that change nothing; the converter leaves them where a transpose had one channel."""
-    inferred = onnx.shape_inference.infer_shapes(proto).graph
-    values = (*inferred.value_info, *inferred.input, *inferred.output)
-    shapes = {value.name: value.type.tensor_type.shape for value in values}
-    graph = proto.graph
-    for node in [node for node in graph.node if node.op_type == "Reshape"]:
-        before, after = node.input[0], node.output[0]
-        if shapes[before] != shapes[after]:
-            continue
-        graph.node.remove(node)
-        # An output keeps its name, so the tensor before it takes it over; elsewhere readers move up.
-        old, new = (before, after) if after in (value.name for value in graph.output) else (after, before)
-        for other in graph.node:
-            for names in (other.input, other.output):
-                names[:] = [new if name == old else name for name in names]
-
-
-def _fold_padding(graph: onnx.GraphProto) -> None:
-    """Make each zero padding an attribute of the one convolution or max pooling that reads it.
-
-    The padding of a max pooling is no zeros but nothing at all, which is the same after a ReLU.
-    """
-    makers = {output: node for node in graph.node for output in node.output}
-    readers = Counter(name for node in graph.node for name in node.input)
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in list(graph.node):
-        pad = makers.get(node.input[0]) if node.op_type in ("Conv", "MaxPool") else None
-        if pad is None or pad.op_type != "Pad" or readers[pad.output[0]] > 1:
-            continue
-        more = _zeros(pad, constants)
-        attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
-        automatic = attributes.pop("auto_pad", b"NOTSET")
-        if more is None or automatic not in (b"NOTSET", b"VALID"):
-            continue
-        if node.op_type == "MaxPool" and not _never_negative(pad.input[0], makers, constants):
-            continue
-        attributes["pads"] = [own + one for own, one in zip(attributes.get("pads", [0] * 4), more)]
-        _refill(node.attribute, [onnx.helper.make_attribute(*one) for one in attributes.items()])
-        node.input[0] = pad.input[0]
-        graph.node.remove(pad)
-
-
-def _zeros(pad: NodeProto, constants: Mapping[str, TensorProto]) -> list[int] | None:
-    """[top, left, bottom, right] zeros of a Pad of NCHW maps; None where it is anything else."""
-    mode = {one.name: onnx.helper.get_attribute_value(one) for one in pad.attribute}.get("mode", b"constant")
-    given = [constants.get(name) for name in pad.input[1:] if name]
-    if mode != b"constant" or None in given:
-        return None
-    pads, *filled = (onnx.numpy_helper.to_array(tensor) for tensor in given)
-    sides = pads.reshape(2, -1)
-    if sides.shape[1] != 4 or sides[:, :2].any() or any(value.any() for value in filled):
-        return None
-    return sides[:, 2:].ravel().tolist()
-
-
-def _never_negative(name: str, makers: Mapping[str, NodeProto], constants: Mapping[str, TensorProto]) -> bool:
-    """Whether a ReLU, or a concatenation of such, made the tensor."""
-    node = makers.get(name)
-    if node is None:
-        return False
-    if node.op_type == "Concat":
-        return all(_never_negative(one, makers, constants) for one in node.input)
-    lowest = constants.get(node.input[1]) if node.op_type == "Clip" else None
-    return node.op_type == "Relu" or (
-        lowest is not None and bool((onnx.numpy_helper.to_array(lowest) >= 0).all())
-    )
-
-
-def _canonicalise(proto: ModelProto, contract: Contract, layers: list[str]) -> None:
-    """Order, names and header that depend on the network only, not on the converter's counters."""
-    graph = proto.graph
-    ordered = list(_from_outputs(graph, ("cov", "bbox")))
-    renamed = {graph.input[0].name: contract.input_name, "cov": contract.cov_name, "bbox": contract.bbox_name}
-    unique = _unique_names(renamed.values())
-    constants = {tensor.name for tensor in graph.initializer}
-    for node in ordered:
-        layer = _layer_of(node, constants, layers)
-        node.name = renamed.get(node.output[0]) or unique(f"{layer}/{node.op_type}")
-        renamed[node.output[0]] = node.name
-        arguments = chain(_ARGUMENT_NAMES.get(node.op_type, ()), repeat("constant"))
-        for name, argument in zip(node.input, arguments):
-            if name in constants and name not in renamed:
-                renamed[name] = unique(f"{layer}/{argument}")
-        attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
-        _refill(node.attribute, attributes)
-        _refill(node.input, [renamed[name] for name in node.input])
-        _refill(node.output, [renamed[name] for name in node.output])
-    kept = [tensor for tensor in graph.initializer if tensor.name in renamed]
-    for named in (*kept, *graph.input, *graph.output):
-        named.name = renamed[named.name]
-    _refill(graph.node, ordered)
-    _refill(graph.initializer, sorted(kept, key=lambda tensor: tensor.name))
-    _refill(graph.output, sorted(graph.output, key=lambda value: value.name != contract.cov_name))
-    graph.ClearField("value_info")
-    graph.ClearField("doc_string")
-    graph.name = "detectnet_v2"
-    proto.ir_version, proto.producer_name, proto.producer_version = IR_VERSION, "detectnet-nano", ""
-    _refill(proto.opset_import, [entry for entry in proto.opset_import if not entry.domain])
-
-
-def _refill(field: Iterable, items: Iterable) -> None:
-    """Replace the content of a repeated protobuf field."""
-    copies = list(items)
-    del field[:]
-    field.extend(copies)
-
-
-def _unique_names(taken: Iterable[str]) -> Callable[[str], str]:
-    seen = Counter(taken)
-
-    def unique(name: str) -> str:
-        seen[name] += 1
-        return name if seen[name] == 1 else f"{name}_{seen[name] - 1}"
-
-    return unique
-
-
-def _from_outputs(graph: onnx.GraphProto, outputs: Iterable[str]) -> Iterator[NodeProto]:
-    """Nodes, each after what it reads; ties by the order of outputs and of each node's inputs."""
-    maker = {output: node for node in graph.node for output in node.output}
-    done: set[str] = set()
-    for output in outputs:
-        stack = [(maker[output], False)]
-        while stack:
-            node, inputs_done = stack.pop()
-            key = node.output[0]
-            if key in done:
-                continue
-            if inputs_done:
-                done.add(key)
-                yield node
-                continue
-            stack.append((node, True))
-            stack.extend((maker[name], False) for name in reversed(node.input) if name in maker)
-
-
-def _layer_of(node: NodeProto, constants: set[str], layers: list[str]) -> str:
-    """The Keras layer that a node came from, by its own name or that of its weights; else ``node``.
-
-    The converter keeps TensorFlow's scope ``model/layer_1/op``, where ``_1`` may be appended.
-    """
-    known = set(layers)
-    for name in (node.name, *(name for name in node.input if name in constants)):
-        for part in name.split("/")[1:]:
-            if part in known:
-                return part
-            if (plain := re.sub(r"_\d+$", "", part)) in known:
-                return plain
-    return "node"
-
-
-def _check_operators(proto: ModelProto, where: object) -> None:
-    counts = Counter(node.op_type for node in proto.graph.node)
-    unexpected = sorted(counts.keys() - EXPECTED_OPERATORS - set(RESHAPING_OPERATORS))
-    if unexpected or sum(counts[name] for name in RESHAPING_OPERATORS) > len(proto.graph.output):
-        raise UserError(
-            f"the exported network holds operators that were not tried on the device: {describe(proto)}",
-            where=where,
-            allowed=sorted(EXPECTED_OPERATORS),
-            remedy="Use a backbone of this package without custom layers.",
-        )

@@ -11,10 +11,9 @@ import numpy as np
 
 from detectnet.contract import BBOX_SCALE, Contract
 from detectnet.data.boxes import iou
-from detectnet.data.letterbox import letterbox
 from detectnet.data.pictures import load_bytes
 from detectnet.data.tfrecord import Record, read_records
-from detectnet.deploy.runtime import Network, to_input
+from detectnet.deploy.runtime import Network, fitted, to_input
 from detectnet.detection.cluster import Detections, detect
 from detectnet.errors import UserError
 from detectnet.files import PathLike, write_json
@@ -50,6 +49,7 @@ def write_parity(
     shards: Sequence[PathLike],
     out_path: PathLike,
     *,
+    exported_contract: Contract | None = None,
     pictures: int | None = None,
     tolerance: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
@@ -58,9 +58,10 @@ def write_parity(
     Args:
         reference: the network before.
         exported: the network after.
-        contract: of both.
+        contract: of the reference.
         shards: record files.
         out_path: written also when the comparison fails.
+        exported_contract: how the exported network is fed, where that is not as the reference.
         pictures: how many; None takes all.
         tolerance: by output, ``TOLERANCE`` where missing.
 
@@ -69,7 +70,7 @@ def write_parity(
     """
     limits = {**TOLERANCE, **(tolerance or {})}
     records = progress(islice(read_records(shards), pictures), total=pictures, what="parity", unit="pictures")
-    found = [compare(record, reference, exported, contract) for record in records]
+    found = [compare(record, reference, exported, contract, exported_contract) for record in records]
     if not found:
         raise UserError("there is no picture to compare", where=", ".join(map(str, shards)))
     summary = _summary(found, limits)
@@ -87,19 +88,25 @@ def write_parity(
     return summary
 
 
-def compare(record: Record, reference: Network, exported: Network, contract: Contract) -> Difference:
-    """Both networks on one picture.
+def compare(
+    record: Record,
+    reference: Network,
+    exported: Network,
+    contract: Contract,
+    exported_contract: Contract | None = None,
+) -> Difference:
+    """Both networks on one picture, each fed as its own contract says; both are read as the first one says.
+
+    Without ``exported_contract`` both are fed alike.
 
     Raises:
         UserError: an output is not finite.
     """
     where = f"{record.source} {record.frame_id}"
     picture = load_bytes(record.encoded, where=where)
-    how = (contract.width, contract.height, contract.interpolation, contract.letterbox)
-    inside, _ = letterbox(picture, *how)
-    inputs = to_input(inside, contract)[None]
-    (cov_a,), (bbox_a,) = reference(inputs)
-    (cov_b,), (bbox_b,) = exported(inputs)
+    inside, _ = fitted(picture, contract)
+    (cov_a,), (bbox_a,) = reference(to_input(inside, contract)[None])
+    (cov_b,), (bbox_b,) = exported(to_input(inside, exported_contract or contract)[None])
     for role, tensors in (("reference", (cov_a, bbox_a)), ("exported", (cov_b, bbox_b))):
         if not all(np.isfinite(one).all() for one in tensors):
             raise UserError(f"the {role} network's output is not finite on {where}")

@@ -11,11 +11,12 @@ import ctypes
 import functools
 import importlib.util
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from detectnet.contract import DYNAMIC
 from detectnet.errors import UserError
 from detectnet.files import PathLike, atomic_path, sha256, write_json
 from detectnet.logs import log
@@ -34,11 +35,12 @@ class RtxSettings:
 
     Attributes:
         precision: ``fp16`` or ``fp32``; inputs and outputs are float32 in both.
-        compute_capability: TensorRT's name of the card family: SM75 (Turing) .. SM120 (Blackwell).
+        compute_capabilities: TensorRT's names of the card families that one engine is for: SM75 (Turing) ..
+            SM120 (Blackwell).
     """
 
     precision: str = "fp16"
-    compute_capability: str = "SM86"
+    compute_capabilities: tuple[str, ...] = ("SM86",)
 
 
 def available() -> bool:
@@ -53,7 +55,7 @@ def build(onnx_path: PathLike, out_dir: PathLike, settings: RtxSettings | None =
 
     Returns:
         The content of ``build.json``: ``engine`` (file name beside it), ``sha256``, ``bytes``, ``model``,
-        ``model_sha256``, ``backend``, ``tensorrt``, ``precision``, ``compute_capability``, ``batch``,
+        ``model_sha256``, ``backend``, ``tensorrt``, ``precision``, ``compute_capabilities``, ``batch``,
         ``seconds``, ``layers`` (of the parsed network), ``log`` (parser's and builder's warnings).
 
     Raises:
@@ -68,13 +70,15 @@ def build(onnx_path: PathLike, out_dir: PathLike, settings: RtxSettings | None =
     settings = settings or RtxSettings()
     path, out = Path(onnx_path), Path(out_dir)
     trt = _tensorrt()
-    capability = _checked(trt, settings)
+    capabilities = _checked(trt, settings)
     proto = onnx.load(path)
-    batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    # A file of any batch is built for what a camera gives: one picture at a time.
+    batch = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
     content = to_float16(proto) if settings.precision == "fp16" else proto
-    messages, layers, engine, seconds = _build(trt, content.SerializeToString(), capability, path)
+    messages, layers, engine, seconds = _build(trt, content.SerializeToString(), capabilities, path)
     model_hash = sha256(path)
-    key = [model_hash[:12], f"rtx{trt.__version__}", settings.compute_capability.lower(), settings.precision]
+    cards = "-".join(settings.compute_capabilities).lower()
+    key = [model_hash[:12], f"rtx{trt.__version__}", cards, settings.precision]
     name = f"{path.stem}_{'_'.join(key)}_b{batch}.engine"
     with atomic_path(out / name) as temporary:
         temporary.write_bytes(engine)
@@ -86,7 +90,8 @@ def build(onnx_path: PathLike, out_dir: PathLike, settings: RtxSettings | None =
         "model": path.name,
         "model_sha256": model_hash,
         "tensorrt": trt.__version__,
-        **asdict(settings),
+        "precision": settings.precision,
+        "compute_capabilities": list(settings.compute_capabilities),
         "batch": batch,
         "seconds": round(seconds, 3),
         "layers": layers,
@@ -111,19 +116,22 @@ def _tensorrt() -> ModuleType:
     return importlib.import_module(_BINDINGS_PACKAGE)
 
 
-def _checked(trt: ModuleType, settings: RtxSettings) -> Any:
+def _checked(trt: ModuleType, settings: RtxSettings) -> list[Any]:
     if settings.precision not in PRECISIONS:
         raise UserError(f"unknown precision '{settings.precision}'", allowed=PRECISIONS)
     known = {
         name: value for name, value in trt.ComputeCapability.__members__.items() if name.startswith("SM")
     }
-    if settings.compute_capability not in known:
-        raise UserError(f"unknown compute capability '{settings.compute_capability}'", allowed=sorted(known))
-    return known[settings.compute_capability]
+    if not settings.compute_capabilities:
+        raise UserError("no compute capability is given", allowed=sorted(known))
+    for name in settings.compute_capabilities:
+        if name not in known:
+            raise UserError(f"unknown compute capability '{name}'", allowed=sorted(known))
+    return [known[name] for name in settings.compute_capabilities]
 
 
 def _build(
-    trt: ModuleType, model: bytes, capability: Any, where: Path
+    trt: ModuleType, model: bytes, capabilities: list[Any], where: Path
 ) -> tuple[list[str], int, bytes, float]:
     """(warnings, layers of the network, engine, seconds)."""
     logger, messages = _logger(trt)
@@ -135,12 +143,25 @@ def _build(
         refused = [str(parser.get_error(index)) for index in range(parser.num_errors)]
         raise _refusal("TensorRT's ONNX parser refuses the model", refused or messages, where)
     config = builder.create_builder_config()
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(capability, 0)
+    config.num_compute_capabilities = len(capabilities)
+    for place, capability in enumerate(capabilities):
+        config.set_compute_capability(capability, place)
+    _set_batch(builder, network, config)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise _refusal("TensorRT cannot build an engine of the model", messages, where)
     return messages, network.num_layers, bytes(engine), time.monotonic() - started
+
+
+def _set_batch(builder: Any, network: Any, config: Any) -> None:
+    """A file of any batch needs to be told what it will be: 1."""
+    profile = builder.create_optimization_profile()
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        if DYNAMIC in tensor.shape:
+            one = (1, *tuple(tensor.shape)[1:])
+            profile.set_shape(tensor.name, one, one, one)
+            config.add_optimization_profile(profile)
 
 
 def _logger(trt: ModuleType) -> tuple[Any, list[str]]:

@@ -16,14 +16,18 @@ from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
 from detectnet.contract import Contract
 from detectnet.data.boxes import area, clip
-from detectnet.data.letterbox import letterbox
+from detectnet.data.letterbox import Letterbox, letterbox
 from detectnet.deploy.bundle import contract_of_onnx
-from detectnet.detection.cluster import detect
+from detectnet.detection.cluster import detect, detect_deepstream
+from detectnet.detection.detections import Detections
+from detectnet.detection.settings import DeepStreamClustering
 from detectnet.errors import UserError
 from detectnet.files import PathLike
 
 MODE = "tlt-infer"
 """TLT's own stand-alone inference, which knows HYBRID too."""
+DEEPSTREAM = "deepstream"
+"""What DeepStream does with the settings that the contract has for it."""
 
 KERAS_SUFFIXES = (".keras", ".hdf5", ".h5")
 
@@ -104,17 +108,18 @@ class OnnxNetwork:
         self._batch = self._session.get_inputs()[0].shape[0]
 
     def __call__(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run a batch of any size; a file with a fixed batch of 1 is run once for each picture."""
-        contract = self.contract
+        """Run a batch of any size; a file of a fixed batch as often as needed, filled up the last time."""
         step = self._batch if isinstance(self._batch, int) else len(inputs)
-        parts = [
-            self._session.run(
-                [contract.cov_name, contract.bbox_name], {contract.input_name: inputs[start : start + step]}
-            )
-            for start in range(0, len(inputs), step)
-        ]
-        cov, bbox = (np.concatenate(part) for part in zip(*parts))
+        count = len(inputs)
+        if missing := -count % step:
+            inputs = np.concatenate([inputs, np.zeros_like(inputs, shape=(missing, *inputs.shape[1:]))])
+        parts = [self._run(inputs[start : start + step]) for start in range(0, count, step)]
+        cov, bbox = (np.concatenate(part)[:count] for part in zip(*parts))
         return cov, bbox
+
+    def _run(self, inputs: np.ndarray) -> list[np.ndarray]:
+        wanted = self.contract
+        return self._session.run([wanted.cov_name, wanted.bbox_name], {wanted.input_name: inputs})
 
 
 class Detector:
@@ -126,7 +131,7 @@ class Detector:
         Args:
             network: of any stage.
             contract: sizes, classes and clustering.
-            mode: of ``detection.cluster.cluster``.
+            mode: one of TLT's of ``detection.cluster.cluster``, or ``DEEPSTREAM``.
         """
         self.network, self.contract, self.mode = network, contract, mode
 
@@ -148,9 +153,7 @@ class Detector:
         if not pictures:
             return []
         started = time.perf_counter()
-        wanted = self.contract
-        how = (wanted.width, wanted.height, wanted.interpolation, wanted.letterbox)
-        boxed = [letterbox(picture, *how) for picture in pictures]
+        boxed = [fitted(picture, self.contract) for picture in pictures]
         inputs = np.stack([to_input(inside, self.contract) for inside, _ in boxed])
         cov, bbox = self.network(inputs)
         made = [self._found(*one) for one in zip(cov, bbox, (geometry for _, geometry in boxed), pictures)]
@@ -158,7 +161,7 @@ class Detector:
         return [dataclasses.replace(one, seconds=seconds) for one in made]
 
     def _found(self, cov: np.ndarray, bbox: np.ndarray, geometry: object, picture: np.ndarray) -> Found:
-        by_class = detect(cov, bbox, self.contract, self.mode)
+        by_class = _clustered(cov, bbox, self.contract, self.mode)
         names = np.repeat(list(by_class), [len(one) for one in by_class.values()])
         confidence = np.concatenate([one.confidence for one in by_class.values()])
         height, width = picture.shape[:2]
@@ -168,6 +171,30 @@ class Detector:
         # Nothing is left of a box that lay in the padding.
         order = order[area(boxes[order]) > 0]
         return Found(tuple(names[order].tolist()), boxes[order], confidence[order], 0.0)
+
+
+def _clustered(cov: np.ndarray, bbox: np.ndarray, contract: Contract, mode: str) -> dict[str, Detections]:
+    """Objects of one picture by class, in network-input pixels."""
+    if mode != DEEPSTREAM:
+        return detect(cov, bbox, contract, mode)
+    chosen = {
+        name: DeepStreamClustering.from_dict(contract.deepstream.get(name, {})) for name in contract.classes
+    }
+    modes = {one.mode for one in chosen.values()}
+    if len(modes) > 1:
+        raise UserError(
+            f"the classes have the cluster-modes {', '.join(sorted(modes))}",
+            where="contract.json deepstream",
+            allowed="one for all, as in nvinfer",
+        )
+    settings = {name: one.settings for name, one in chosen.items()}
+    return detect_deepstream(cov, bbox, contract, settings, f"deepstream-{modes.pop()}")
+
+
+def fitted(picture: np.ndarray, contract: Contract) -> tuple[np.ndarray, Letterbox]:
+    """A picture, uint8 RGB (H, W, 3) of any size, at the contract's size and in its place there."""
+    how = (contract.interpolation, contract.letterbox, contract.padding)
+    return letterbox(picture, contract.width, contract.height, *how)
 
 
 def to_input(picture: np.ndarray, contract: Contract) -> np.ndarray:

@@ -22,6 +22,7 @@ from detectnet.detection.collecting import (
     PictureResult,
     collect,
 )
+from detectnet.detection.deepstream_truth import DeepStream, Scale, Truth, evaluate_deepstream
 from detectnet.detection.metrics import inside
 from detectnet.detection.operating import Key, cross_fitted, halves, unseen_negatives
 from detectnet.detection.resampling import interval
@@ -87,6 +88,7 @@ def evaluate(
     *,
     unseen: Iterable[PictureResult] = (),
     groups: Mapping[Key, str] | None = None,
+    deepstream: DeepStream | None = None,
 ) -> dict[str, Any]:
     """Cluster, match and score all pictures; write everything that an evaluation leaves behind.
 
@@ -105,14 +107,17 @@ def evaluate(
             those without objects and on such validation pictures of the same sources; they are in no other
             figure and in no file.
         groups: source and frame_id -> group of look-alikes, which stay in one half of ``cross_fitted``.
+        deepstream: how the pictures are looked at once more as DeepStream does; None leaves that out.
 
     Returns:
         The content of metrics.json. Every mAP has its 95 % interval over resampled pictures beside it.
-        ``mAP`` is that of the row ``tlt``, ``correct``, IoU 0.5, with ground truth under
-        ``minimum_width_neutral`` px neutral, and ``deployed`` its operating point, whose threshold the
-        deployed detector takes; ``all_sizes`` and ``by_source``: see ``breakdown``; ``cross_fitted`` and
-        ``unseen_negatives``: see ``operating``. The spec's thresholds of confidence cut nothing, except
-        in the rows of TAO's kinds as TAO's evaluator does it, see ``ClusterSettings.tao_least``.
+        ``headline`` is the row ``tlt``, ``correct``, IoU 0.5, with ground truth under
+        ``minimum_width_neutral`` px neutral: all tables, ``all_sizes``, ``by_source`` (see ``breakdown``),
+        ``cross_fitted`` and ``unseen_negatives`` (see ``operating``) belong to it, so that stages with and
+        without DeepStream can be compared. ``mAP`` and ``deployed`` are of DeepStream's deployed row where
+        it is evaluated, else of the headline; ``deepstream``: see ``evaluate_deepstream``, None without.
+        The spec's thresholds of confidence cut nothing, except in the rows of TAO's kinds as TAO's
+        evaluator does it, see ``ClusterSettings.tao_least``.
 
     Raises:
         UserError: there are no pictures, or none of the ground truth is of a class of the network.
@@ -127,14 +132,18 @@ def evaluate(
     half = halves(pictures, groups or {}, kept)
     measured = _measured(pictures, settings, contract)
     fitted = cross_fitted(pictures, list(scored.values()), half[: len(pictures)])
+    truth = _as_deepstream(pictures, settings, contract, half[: len(pictures)], deepstream)
     metrics = {
         "stage": stage,
         "seconds_per_image": getattr(predictions, "seconds_per_image", None),
         **measured,
-        **breakdown(pictures, classes, settings.minimum_width_neutral, measured["deployed"]["threshold"]),
+        **breakdown(pictures, classes, settings.minimum_width_neutral, measured["headline"]["threshold"]),
         "cross_fitted": fitted,
         "unseen_negatives": _on_unseen(pictures, kept, half, fitted["thresholds"]),
+        "deepstream": None,
     }
+    if truth is not None:
+        _add(metrics, truth)
     by_width = next(filter(_is_headline, metrics["results"]))["AP_by_width"]
     tables.write(out_dir, pictures, scored, HEADLINE_CLUSTERING, half[: len(pictures)])
     figures.write(out_dir, scored, by_width, metrics["objects_by_width"])
@@ -188,6 +197,7 @@ def _measured(
         for row in _with_intervals(pictures, classes, rule, settings.width_edges)
     ]
     top = next(filter(_is_headline, results))
+    headline = {field: top[field] for field in DEPLOYED_FIELDS}
     return {
         "images": len(pictures),
         "objects": sum(len(one.truth[name]) for one in pictures for name in classes),
@@ -195,9 +205,31 @@ def _measured(
         "minimum_width_neutral": settings.minimum_width_neutral,
         "mAP": top["mAP"],
         "mAP_interval": top["mAP_interval"],
-        "deployed": {field: top[field] for field in DEPLOYED_FIELDS},
+        "headline": headline,
+        "deployed": headline,
         "results": results,
     }
+
+
+def _as_deepstream(
+    pictures: Sequence[Picture],
+    settings: EvaluationSettings,
+    contract: Contract,
+    half: np.ndarray,
+    deepstream: DeepStream | None,
+) -> Truth | None:
+    if deepstream is None:
+        return None
+    scale = Scale((HEADLINE_IOU, STRICT_IOU), settings.minimum_width_neutral, settings.width_edges)
+    return evaluate_deepstream(pictures, contract, half, scale, deepstream)
+
+
+def _add(metrics: dict[str, Any], truth: Truth) -> None:
+    """What DeepStream shows takes the place of what TLT's clustering would."""
+    metrics["results"] += truth.rows
+    metrics["deepstream"] = truth.summary
+    metrics["deployed"] = truth.deployed
+    metrics |= {field: truth.top[field] for field in ("mAP", "mAP_interval")}
 
 
 def _with_intervals(
@@ -269,8 +301,9 @@ def _warn_of_lost_truth(pictures: Sequence[Picture], settings: EvaluationSetting
 
 def _summary(metrics: Mapping[str, Any]) -> str:
     """The rows as a table for the screen."""
-    columns = ["clustering", "ap", "iou", "mAP", *OPERATING_POINT]
-    frame = pd.DataFrame(metrics["results"], columns=columns)
+    named = ["mode", "scaling", "frame"] if metrics["deepstream"] else []
+    columns = ["clustering", *named, "ap", "iou", "mAP", *OPERATING_POINT]
+    frame = pd.DataFrame(metrics["results"], columns=columns).fillna(dict.fromkeys(named, "-"))
     measured = ["mAP", *OPERATING_POINT]
     frame[measured] = frame[measured].astype(float)  # None is no missing number to pandas
     table = frame.to_string(index=False, float_format="{:.4f}".format, na_rep="-")

@@ -15,6 +15,8 @@ ALGORITHMS = ("DBSCAN", "NMS", "HYBRID")
 CONFIDENCE_MODELS = ("aggregate_cov", "mean_cov")
 CRITERIA = ("IOU", "MSE")
 DEFAULT_NMS_IOU = 0.3
+CLUSTER_MODES = {"group": 0, "dbscan": 1, "nms": 2, "hybrid": 3, "none": 4}
+"""nvinfer's ``cluster-mode`` by name."""
 
 
 @dataclass(frozen=True)
@@ -135,3 +137,49 @@ class DeepStreamSettings:
                 raise UserError(
                     f"{name} is {getattr(self, name)}", where="class-attrs", allowed=f"{least} and above"
                 )
+
+
+@dataclass(frozen=True)
+class DeepStreamClustering:
+    """nvinfer's ``cluster-mode`` with the ``class-attrs`` of one class, as in the contract's ``deepstream``.
+
+    Attributes:
+        cluster_mode: 0 group-rectangles, 1 DBSCAN, 2 NMS, 3 both in turn, 4 none; one for all classes.
+        settings: of the class.
+    """
+
+    cluster_mode: int
+    settings: DeepStreamSettings
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DeepStreamClustering:
+        """What ``to_dict`` gave; a field that is not named has nvinfer's default.
+
+        Raises:
+            UserError: a name is unknown, a value is out of range, or there is no such mode.
+        """
+        known = {one.name for one in dataclasses.fields(DeepStreamSettings)}
+        for name in values:
+            if name not in known | {"cluster_mode"}:
+                raise UserError(
+                    f"unknown field '{name}'",
+                    where="contract.json deepstream",
+                    remedy=did_you_mean(name, known | {"cluster_mode"}),
+                )
+        mode = values.get("cluster_mode")
+        if mode not in CLUSTER_MODES.values():
+            raise UserError(
+                f"cluster_mode is {mode}", where="contract.json deepstream", allowed=CLUSTER_MODES.values()
+            )
+        return cls(
+            mode, DeepStreamSettings(**{name: value for name, value in values.items() if name in known})
+        )
+
+    @property
+    def mode(self) -> str:
+        """The mode's name, a key of ``CLUSTER_MODES``."""
+        return next(name for name, number in CLUSTER_MODES.items() if number == self.cluster_mode)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: ``cluster_mode`` and the fields of the settings."""
+        return {"cluster_mode": self.cluster_mode, **dataclasses.asdict(self.settings)}

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from detectnet.detection.deepstream_views import CLUSTERING
 from detectnet.files import write_text
-from detectnet.report import figures
+from detectnet.report import deepstream, figures
 from detectnet.report.gallery import KINDS, gallery
 from detectnet.report.results import Results, Stage, read_results
 
@@ -39,7 +40,7 @@ def write_report(config: dict[str, Any], data: Path, results_dir: Path, out: Pat
 
 def _content(config: dict[str, Any], results: Results, data: Path) -> dict[str, Any]:
     shown = next(stage for stage in results.stages if stage.name == SHOWN_STAGE)
-    threshold = shown.deployed["threshold"] or 0.0
+    threshold = shown.headline["threshold"] or 0.0
     return {
         "title": config["report"]["title"],
         "run": config["run"],
@@ -57,6 +58,7 @@ def _content(config: dict[str, Any], results: Results, data: Path) -> dict[str, 
         if results.sensitivity is None
         else figures.sensitivity_curves(results.sensitivity),
         "pruning": results.pruning.assign(kept=results.pruning.after / results.pruning.before),
+        "deepstream": deepstream.content(results.stages),
         "gallery": gallery(shown, data, threshold, config["report"]["pictures"]),
         "kinds": KINDS,
         "pr_curves": figures.pr_curves(results.stages),
@@ -112,7 +114,7 @@ def _left_out(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _stage_row(stage: Stage, results: Results) -> dict[str, Any]:
-    deployed = stage.deployed
+    point = stage.headline
     pruned = results.provenance["prune"]
     parameters = pruned["parameters_before"] if stage.name == "train" else pruned["parameters_after"]
     return {
@@ -120,11 +122,11 @@ def _stage_row(stage: Stage, results: Results) -> dict[str, Any]:
         **_with_interval("IoU 0.5", stage.row(), "mAP"),
         **_with_interval("IoU 0.7", stage.row(iou=0.7), "mAP"),
         **_with_interval("all sizes", stage.metrics["all_sizes"], "mAP"),
-        "precision": deployed["precision"],
-        "recall": deployed["recall"],
-        "F1": deployed["f1"],
-        "false alarms per empty picture": deployed["false_alarms_per_image"],
-        "threshold": deployed["threshold"],
+        "precision": point["precision"],
+        "recall": point["recall"],
+        "F1": point["f1"],
+        "false alarms per empty picture": point["false_alarms_per_image"],
+        "threshold": point["threshold"],
         "ms a picture": stage.milliseconds,
         "parameters": parameters,
     }
@@ -164,8 +166,9 @@ def _pruned(compared: pd.DataFrame) -> pd.DataFrame:
 
 
 def _every_way(stage: Stage) -> dict[str, Any]:
-    """mAP of every row of the stage, named by AP, clustering and overlap."""
-    rows = sorted(stage.metrics["results"], key=lambda row: (row["ap"], row["clustering"]))
+    """mAP of every row of the stage but DeepStream's, named by AP, clustering and overlap."""
+    every = [row for row in stage.metrics["results"] if row["clustering"] != CLUSTERING]
+    rows = sorted(every, key=lambda row: (row["ap"], row["clustering"]))
     values = {f"{row['ap']}, {row['clustering']}, {_overlap(row['iou'])}": row["mAP"] for row in rows}
     return {"stage": stage.name, **values}
 

@@ -34,18 +34,18 @@ class Stage:
         return None if seconds is None else 1000 * seconds
 
     @property
-    def deployed(self) -> dict[str, Any]:
-        """How the deployed detector is scored: clustering, ap, iou, and its operating point."""
-        return self.metrics["deployed"]
+    def headline(self) -> dict[str, Any]:
+        """How every stage is scored: clustering, ap, iou, and its operating point."""
+        return self.metrics["headline"]
 
     def row(self, iou: float | None = None) -> dict[str, Any]:
-        """The result row of the deployed clustering and AP; an empty dict when it was not computed.
+        """The result row of the headline's clustering and AP; an empty dict when it was not computed.
 
         Args:
-            iou: overlap that a hit needs in every class, 0..1; the deployed one where None.
+            iou: overlap that a hit needs in every class, 0..1; the headline's where None.
         """
-        wanted = (self.deployed["clustering"], self.deployed["ap"])
-        overlap = self.deployed["iou"] if iou is None else iou
+        wanted = (self.headline["clustering"], self.headline["ap"])
+        overlap = self.headline["iou"] if iou is None else iou
         for row in self.metrics["results"]:
             shared = not isinstance(row["iou"], dict)
             if (row["clustering"], row["ap"]) == wanted and shared and abs(row["iou"] - overlap) < 1e-6:

@@ -20,13 +20,8 @@ _CLUSTER_PARAMS = {
 }
 
 
-def contract_of(experiment: Message, opset: int = 13) -> Contract:
-    """The contract of an experiment spec: input size and channels, classes in channel order, clustering.
-
-    Args:
-        experiment: a loaded experiment spec.
-        opset: ONNX operator set of the export; 13 is the highest that TensorRT 8.2 reads.
-    """
+def contract_of(experiment: Message) -> Contract:
+    """The contract of an experiment spec: input size and channels, classes in channel order, clustering."""
     size = experiment.augmentation_config.preprocessing
     bbox = experiment.model_config.objective_set.bbox
     return Contract(
@@ -40,7 +35,6 @@ def contract_of(experiment: Message, opset: int = 13) -> Contract:
         bbox_offset=bbox.offset,
         classes=tuple(one.name for one in experiment.cost_function_config.target_classes),
         clustering=clustering_of(experiment),
-        opset=opset,
     )
 
 

@@ -140,9 +140,9 @@ def test_excluded_layers_are_many():
 
 def test_a_flag_without_effect_takes_its_value_and_a_negative_number():
     args = command_line("export", "x").parse(
-        ["-k", "flp", "--static_batch_size", "-1", "-s", "a.hdf5", "-o", "b"]
+        ["-k", "flp", "--max_batch_size", "-1", "-s", "a.hdf5", "-o", "b"]
     )
-    assert set(args.unneeded) == {"-k", "--static_batch_size", "-s"}
+    assert set(args.unneeded) == {"-k", "--max_batch_size", "-s"}
     assert args.word == "a.hdf5"
 
 

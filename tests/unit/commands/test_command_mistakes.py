@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import onnx
 import pytest
 from prepared import EXPERIMENT, SPECS, prepare, typed
 
@@ -142,6 +143,24 @@ def test_an_export_into_a_folder_and_its_deepstream_file(user, precision):
     assert "Made from m.contract.json" in text
     assert re.search(r"# detected-min-h .* frames of 1920x1080, where an input pixel is 20.0 of them", text)
     assert "\ndetected-min-h=60\n" in text
+
+
+def test_an_export_for_any_batch_with_the_names_of_the_other_route(user):
+    done = typed(f"tlt-export {MODEL} -o any --static_batch_size -1 --onnx_route tf2onnx", user)
+    assert done.status == 0, done.said
+    graph = onnx.load(user / "any.onnx").graph
+    shapes = {
+        one.name: [size.dim_param or size.dim_value for size in one.type.tensor_type.shape.dim][:2]
+        for one in (*graph.input, *graph.output)
+    }
+    assert shapes == {
+        "input_1:0": ["batch", 3],
+        "output_cov/Sigmoid:0": ["batch", 1],
+        "output_bbox/BiasAdd:0": ["batch", 4],
+    }
+    assert "batch: the batch is 0. Allowed: 1" in refused(
+        user, f"tlt-export {MODEL} -o x --static_batch_size 0"
+    )
 
 
 @pytest.mark.parametrize(("opset", "said"), [(10, "Allowed: 11 to 18"), (19, "Allowed: 11 to 18")])

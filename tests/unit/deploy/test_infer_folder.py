@@ -13,9 +13,10 @@ from small_networks import BrightRectangle, contract, network, scene
 from detectnet import spec
 from detectnet.data.kitti import read_detections
 from detectnet.data.pictures import load, save_jpeg
-from detectnet.deploy import infer as infer_module
 from detectnet.deploy.cluster_params import ClusterParams, load_settings
-from detectnet.deploy.infer import infer, open_detector, released_model
+from detectnet.deploy.inference import opening, output
+from detectnet.deploy.inference.inferring import infer
+from detectnet.deploy.inference.opening import open_detector, released_model
 from detectnet.deploy.runtime import Detector
 from detectnet.errors import UserError
 from detectnet.network.model import save_model
@@ -350,9 +351,9 @@ def test_an_interrupted_video_keeps_what_was_seen(video, tmp_path, monkeypatch, 
     if where == "network":
         interrupted.network = after(7, interrupted.network)
     elif where == "frame":
-        monkeypatch.setattr(infer_module.cv2, "cvtColor", after(20, cv2.cvtColor))
+        monkeypatch.setattr(cv2, "cvtColor", after(20, cv2.cvtColor))
     else:
-        monkeypatch.setattr(infer_module, "save_jpeg", after(3, save_jpeg))
+        monkeypatch.setattr(output, "save_jpeg", after(3, save_jpeg))
     lines = infer(interrupted, video, out)
     assert 0 < len(lines) < 20
     assert [row["image"] for row in rows(out)] == [f"gate_{number:06d}" for number in range(len(lines))]
@@ -371,7 +372,7 @@ def test_a_video_that_cannot_be_opened(tmp_path, content):
 
 
 def test_without_a_released_model_the_error_says_how_to_make_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(infer_module, "RELEASED", tmp_path / "plates.onnx")
+    monkeypatch.setattr(opening, "RELEASED", tmp_path / "plates.onnx")
     with pytest.raises(UserError, match=r"plates.onnx.*--model"):
         released_model()
     (tmp_path / "plates.onnx").touch()

@@ -101,6 +101,17 @@ def test_the_same_model_gives_the_same_engine(model_path, tmp_path):
 
 
 @needs_rtx
+def test_one_engine_is_for_several_cards(model_path, tmp_path):
+    both = rtx.build(model_path, tmp_path / "both", rtx.RtxSettings("fp16", ("SM86", "SM89")))
+    one = rtx.build(model_path, tmp_path / "one", rtx.RtxSettings("fp16", ("SM86",)))
+    assert "_sm86-sm89_" in both["engine"] and "_sm86_" in one["engine"]
+    assert both["compute_capabilities"] == ["SM86", "SM89"]
+    assert both["sha256"] != one["sha256"]
+    with pytest.raises(UserError, match=r"no compute capability is given.*SM86"):
+        rtx.build(model_path, tmp_path, rtx.RtxSettings("fp16", ()))
+
+
+@needs_rtx
 def test_all_of_the_parser_s_errors_are_shown(model_path, tmp_path):
     proto = onnx.load(model_path)
     for node, operator in zip(proto.graph.node, ("Nonsense", "Absurdity")):
@@ -115,7 +126,7 @@ def test_all_of_the_parser_s_errors_are_shown(model_path, tmp_path):
 
 
 @needs_rtx
-@pytest.mark.parametrize("settings", [rtx.RtxSettings("int4"), rtx.RtxSettings("fp16", "SM53")])
+@pytest.mark.parametrize("settings", [rtx.RtxSettings("int4"), rtx.RtxSettings("fp16", ("SM53",))])
 def test_unknown_settings_list_the_allowed_ones(model_path, tmp_path, settings):
     with pytest.raises(UserError, match=r"unknown .*Allowed: .*(fp16|SM86)"):
         rtx.build(model_path, tmp_path, settings)

@@ -94,6 +94,8 @@ def test_a_threshold_is_positive(threshold):
     ("metrics", "expected"),
     [
         ({"deployed": {"threshold": 0.7}, "results": [{"threshold": 0.2}]}, 0.7),
+        # What DeepStream deploys has a threshold of another kind of confidence.
+        ({"headline": {"threshold": 1.5}, "deployed": {"threshold": 0.7}, "results": []}, 1.5),
         ({"results": [{"threshold": 0.2}, {"threshold": 0.4}]}, 0.2),
     ],
 )

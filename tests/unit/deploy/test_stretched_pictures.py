@@ -14,7 +14,7 @@ from detectnet.contract import Contract
 from detectnet.data.letterbox import letterbox, letterbox_geometry
 from detectnet.data.tfrecord import Record
 from detectnet.deploy.deepstream import StreamSettings, infer_text
-from detectnet.deploy.infer import open_detector
+from detectnet.deploy.inference.opening import open_detector
 from detectnet.deploy.parity import compare
 from detectnet.deploy.runtime import Detector
 from detectnet.errors import UserError

@@ -68,7 +68,9 @@ def metrics():
             "false_alarms_per_image": 0.022,
             "false_alarms_per_image_interval": [0.007, 0.051],
         },
+        "headline": DEPLOYED,
         "deployed": DEPLOYED,
+        "deepstream": None,
         "results": [
             result("correct", "tlt", MIXED, 0.111),
             result("correct", "tlt", 0.5, 0.555, threshold=0.4),

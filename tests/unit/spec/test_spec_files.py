@@ -102,11 +102,10 @@ def test_our_spec_files(run):
 
 
 def test_contract(experiment):
-    contract = contract_of(parse(experiment), opset=12)
+    contract = contract_of(parse(experiment))
     assert contract == Contract.from_json(contract.to_json())
     assert (contract.width, contract.height, contract.grid_width, contract.grid_height) == (960, 544, 60, 34)
     assert contract.classes == ("plate", "car")
-    assert contract.opset == 12
     assert (contract.bbox_scale, contract.bbox_offset) == (35.0, 0.5)
     assert contract.clustering["car"] == {
         "coverage_threshold": 0.0075,
