@@ -48,6 +48,7 @@ localrules:
 rule all:
     input:
         rules.build_report.output,
+        rules.summarise_metrics.output,
         expand(f"{RESULTS}/retrain/inference/{{name}}/inference.csv", name=CONFIG["infer"]),
         rules.write_deepstream.output,
         engines_in_all(),
@@ -121,3 +122,4 @@ rule deepstream:
 rule report:
     input:
         rules.build_report.output,
+        rules.summarise_metrics.output,

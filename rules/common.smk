@@ -1,5 +1,4 @@
 # Config, names and paths that the other rule files share. No rules here.
-import hashlib
 import json
 import os
 import re
@@ -29,6 +28,7 @@ from detectnet.deploy.cluster_params import load_settings
 from detectnet.errors import UserError
 from detectnet.imports import files_used
 from detectnet.running import hold, job_prefix
+from detectnet.sources import trees
 
 try:
     CONFIG = complete(config, Path(workflow.basedir) / "config" / "schema.yaml")
@@ -330,22 +330,20 @@ def content(wildcards):
 
 
 def own_folder(wildcards):
-    """What lies in a source's folder on this machine: fetched again when a file comes, goes or changes."""
-    return files_below(CONFIG["sources"][wildcards.source].get("folder"))
+    """What a source's own folder holds: fetched again when a file comes, goes or changes."""
+    named = CONFIG["sources"][wildcards.source].get("folder")
+    return trees.content(Path(named)) if named else ""
+
+
+def raw_changes(wildcards):
+    """What a raw folder holds, if that is no longer what was fetched or rendered."""
+    return trees.deviation(Path("data/raw") / wildcards.source)
 
 
 def inferred_folder(wildcards):
-    """What lies in a folder of pictures to run the detector on."""
-    return files_below(CONFIG["infer"][wildcards.name])
-
-
-def files_below(folder):
-    """One digest of the paths, sizes and times of all files below a folder; empty for anything else."""
-    if not folder or not Path(folder).is_dir():
-        return ""
-    found = sorted((str(path), path.lstat()) for path in Path(folder).rglob("*"))
-    seen = "".join(f"{name} {state.st_size} {state.st_mtime_ns}\n" for name, state in found)
-    return hashlib.sha256(seen.encode(errors="surrogateescape")).hexdigest()
+    """What a folder of pictures to run the detector on holds; a video is an input of its own."""
+    named = Path(CONFIG["infer"][wildcards.name])
+    return "" if named.is_file() else trees.content(named)
 
 
 def listed_files(wildcards):

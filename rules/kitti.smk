@@ -19,6 +19,7 @@ rule convert_kitti:
     params:
         out=folder,
         declaration=converted,
+        changes=raw_changes,
     message:
         "Converting {wildcards.source} to KITTI"
     shell:

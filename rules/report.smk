@@ -38,3 +38,25 @@ rule build_report:
     shell:
         run_script("build_report") + " --config {params.config} --data data --results {params.out}"
         " --out {output}"
+
+
+rule summarise_metrics:
+    input:
+        library("summarise_metrics"),
+        metrics=expand(f"{RESULTS}/{{stage}}/evaluation/metrics.json", stage=STAGES),
+        latency=f"{RESULTS}/latency/latency.json",
+    output:
+        f"{RESULTS}/metrics.json",
+    log:
+        f"{LOGS}/summarise_metrics.log",
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Summarising the metrics"
+    shell:
+        run_script("summarise_metrics")
+        + " --metrics {input.metrics} --latency {input.latency} --out {output}"

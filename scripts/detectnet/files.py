@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 
+def printable(path: object) -> str:
+    """A path as text that UTF-8 can hold: bytes that are no UTF-8 are shown as ``\\xNN``."""
+    return os.fsencode(str(path)).decode("utf-8", "backslashreplace")
+
+
 @contextmanager
 def atomic_path(path: PathLike) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its name when the block ends without an error.

@@ -23,12 +23,20 @@ AFTER_TRAIN = {
     "build_engine",
     "write_deepstream",
     "build_report",
+    "summarise_metrics",
 }
 SPLIT = {"split_groups", "pack_tfrecords"}
 EVERYTHING_TRAINED = AFTER_TRAIN | {"train_detector"}
 AFTER_PRUNE = AFTER_TRAIN - {"prune_detector"}
 AFTER_RETRAIN = AFTER_PRUNE - {"retrain_detector"}
-AFTER_EXPORT = {"evaluate_detector", "predict_latency", "build_engine", "write_deepstream", "build_report"}
+AFTER_EXPORT = {
+    "evaluate_detector",
+    "predict_latency",
+    "build_engine",
+    "write_deepstream",
+    "build_report",
+    "summarise_metrics",
+}
 ALWAYS = {"build_report"}
 
 PROMISED = [
@@ -166,7 +174,7 @@ def test_report_needs_nothing_from_outside(finished):
             "experiment_config.cfg",
             r"dbscan_eps: \S+",
             "dbscan_eps: 0.22",
-            {"evaluate_detector", "build_report"},
+            {"evaluate_detector", "build_report", "summarise_metrics"},
         ),
         ("prunned_config.cfg", r"num_epochs: 2", "num_epochs: 3", AFTER_PRUNE),
         (

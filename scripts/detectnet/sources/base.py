@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from detectnet.data.dropped import Drop
 from detectnet.data.pictures import SUFFIXES
 from detectnet.errors import UserError, did_you_mean
+from detectnet.files import printable
 
 Box = tuple[float, float, float, float]
 SECOND = "second annotation of a picture"
@@ -77,11 +78,6 @@ class Parsed:
 Found = Annotated | Drop
 Adapter = Callable[[Path, dict], Iterator[Found]]
 Reader = Callable[[Path], Parsed]
-
-
-def printable(path: object) -> str:
-    """A path as text that UTF-8 can hold: bytes that are no UTF-8 are shown as ``\\xNN``."""
-    return os.fsencode(str(path)).decode("utf-8", "backslashreplace")
 
 
 def check_options(options: dict, adapter: str) -> None:

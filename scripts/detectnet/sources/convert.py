@@ -15,9 +15,10 @@ from detectnet.data import dropped, manifest
 from detectnet.data.dropped import Drop
 from detectnet.data.workers import every
 from detectnet.errors import UserError, did_you_mean
+from detectnet.files import printable
 from detectnet.logs import log
 from detectnet.sources.adapters import adapter
-from detectnet.sources.base import SECOND, Annotated, Found, printable
+from detectnet.sources.base import SECOND, Annotated, Found
 from detectnet.sources.declaration import NOTE
 from detectnet.sources.naming import check_pattern, group_of, unique_stems
 from detectnet.sources.standardise import EVERY_CLASS, Job, Outcome, Setting, standardise

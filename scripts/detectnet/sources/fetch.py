@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import urllib.parse
 from pathlib import Path
 
 from detectnet.errors import UserError
-from detectnet.files import sha256, write_json
-from detectnet.logs import log, progress
+from detectnet.files import printable, sha256, write_json
+from detectnet.logs import log
 from detectnet.sources.archives import unpack
-from detectnet.sources.base import printable
 from detectnet.sources.declaration import FETCHED, NOTE
 from detectnet.sources.download import download
+from detectnet.sources.trees import describe
 from detectnet.sources.upstream import fetch_upstream, read_list
 
 
@@ -44,7 +43,7 @@ def fetch(
     _remove(part)
     try:
         origin = _fill(raw_dir.name, declaration, part / "files", mirror, archives)
-        note = {"source": raw_dir.name, **origin, **_content(part / "files")}
+        note = {"source": raw_dir.name, **origin, **describe(part / "files")}
         if not note["files"]:
             raise UserError(f"there are no files in it: {_words(origin)}", where=f"sources.{raw_dir.name}")
         write_json(part / "files" / NOTE, note)
@@ -151,16 +150,6 @@ def _has(path: Path, expected: str, tried: list[str], field: str) -> bool:
     if actual != expected:
         tried.append(f"{path}: its sha256 is {actual}, {field} is {expected}")
     return actual == expected
-
-
-def _content(folder: Path) -> dict:
-    """Number of files and bytes, and one hash over all paths and contents."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    digest = hashlib.sha256()
-    for path in progress(paths, what="hashing", unit="files"):
-        digest.update(f"{sha256(path)}  {printable(path.relative_to(folder))}\n".encode())
-    size = sum(path.stat().st_size for path in paths)
-    return {"files": len(paths), "bytes": size, "content": digest.hexdigest()}
 
 
 def _replace(new: Path, old: Path) -> None:

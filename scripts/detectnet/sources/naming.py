@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from detectnet.errors import UserError
-from detectnet.sources.base import printable
+from detectnet.files import printable
 
 
 def unique_stems(pictures: Iterable[str]) -> dict[str, str]:

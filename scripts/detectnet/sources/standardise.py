@@ -14,8 +14,8 @@ from PIL import Image
 from detectnet.data import kitti, pictures
 from detectnet.data.dropped import Drop
 from detectnet.errors import UserError
-from detectnet.files import atomic_path, sha256
-from detectnet.sources.base import Annotated, Box, Object, printable
+from detectnet.files import atomic_path, printable, sha256
+from detectnet.sources.base import Annotated, Box, Object
 from detectnet.sources.tidy import TURNED, as_shown, fit
 
 EVERY_CLASS = "*"

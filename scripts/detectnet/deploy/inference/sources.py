@@ -15,7 +15,7 @@ from detectnet.data.pictures import SUFFIXES
 from detectnet.errors import UserError
 from detectnet.files import PathLike
 from detectnet.logs import log
-from detectnet.sources.base import printable
+from detectnet.files import printable
 from detectnet.sources.naming import unique_stems
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})

@@ -24,6 +24,7 @@ from detectnet.sources.synthetic.layouts import LAYOUTS
 from detectnet.sources.synthetic.painter import Painter
 from detectnet.sources.synthetic.scenes import LETTERED, finished, paint_caption
 from detectnet.sources.synthetic.truth import NARROWEST, Seen, label, settle
+from detectnet.sources.trees import describe
 
 VERSION = 1  # raised whenever equal settings give other pictures
 
@@ -153,7 +154,12 @@ def render_source(settings: dict, out_dir: Path, workers: int = 1) -> dict:
         "without_plates": sum(row[0] == 0 for row in rows),
         "with_lettering": sum(row[1] for row in rows),
     }
-    content = {"version": VERSION, "settings": asdict(read), "counts": counts}
+    content = {
+        "version": VERSION,
+        "settings": asdict(read),
+        "counts": counts,
+        "content": describe(Path(out_dir))["content"],
+    }
     write_json(Path(out_dir) / "source.json", content)
     log.info(
         "%d scenes with %d plates; %d without plates, %d with other lettering",
