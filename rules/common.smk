@@ -159,36 +159,6 @@ def engine_files():
     return [*run, *([f"{RESULTS}/engine/evaluation/metrics.json"] if run else [])]
 
 
-def device_arguments(wildcards, output):
-    """How a device is reached; not recorded (see `spec_file`): what it built is the same from anywhere."""
-    wanted = CONFIG["engine"][wildcards.backend]
-    given = {name: wanted[name] for name in ("host", "port", "user", "key_file", "known_hosts", "folder")}
-    return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
-        for name, value in given.items()
-        if value is not None
-    )
-
-
-def built_on_device(wildcards):
-    """What decides a device's engine."""
-    wanted = CONFIG["engine"][wildcards.backend]
-    return f"--precision {wanted['precision']} --workspace-mb {wanted['workspace_mb']}"
-
-
-def rtx_arguments():
-    """What decides the engine of TensorRT-RTX."""
-    wanted = CONFIG["engine"]["rtx"]
-    cards = " ".join(map(str, wanted["compute_capabilities"]))
-    return f"--precision {wanted['precision']} --compute-capability {cards}"
-
-
-def unseen_arguments(wildcards):
-    """The records on which false alarms are counted; an engine was not shown their pictures."""
-    shown = unseen_shards() if wildcards.stage != "engine" else []
-    return f"--unseen {' '.join(shown)}" if shown else ""
-
-
 def spec_of_stage(stage):
     return "train" if stage == "train" else "retrain"
 
@@ -201,41 +171,6 @@ def teacher_of(stage):
     if stage == "retrain":
         return f"{RESULTS}/train/model.keras"
     return config.distillation.teacher_model_file
-
-
-def original_pictures(wildcards):
-    """The manifests of the pictures before they were resized, where DeepStream is looked at."""
-    wanted = SOURCES if wildcards.stage in DEEPSTREAM_STAGES else []
-    return expand("data/kitti/{source}/manifest.csv", source=wanted)
-
-
-def deepstream_arguments(wildcards):
-    """What of DeepStream a stage is evaluated with.
-
-    The size of the stream is no matter of the retrained network's, whose thresholds go into the export.
-    """
-    if wildcards.stage not in DEEPSTREAM_STAGES:
-        return ""
-    wanted = CONFIG["deepstream"]
-    goal = wanted["goal"]
-    text = goal if isinstance(goal, str) else "".join(f"{name}={value}" for name, value in goal.items())
-    frame = "" if wildcards.stage == "retrain" else f" --frame {wanted['width']} {wanted['height']}"
-    return f"--deepstream data/kitti --goal {text} --cluster-mode {wanted['cluster_mode']}{frame}"
-
-
-def stream_arguments(wildcards):
-    """What the app plays and shows; a function, because the address may hold braces."""
-    wanted = CONFIG["deepstream"]
-    words = [
-        f"--uri {shlex.quote(wanted['uri'])}",
-        f"--sink {wanted['sink']}",
-        f"--tracker {wanted['tracker']}",
-    ]
-    numbers = [
-        f"--{name.replace('_', '-')} {wanted[name]}" for name in ("width", "height", "frame_rate", "interval")
-    ]
-    flags = ["--kitti" if wanted["kitti"] else "", "" if wanted["display"] else "--no-display"]
-    return " ".join(filter(None, [*words, *numbers, *flags]))
 
 
 def variant_fields(wildcards, output):

@@ -1,6 +1,5 @@
 """Real servers on loopback, each on a free port, which end with the block that started them."""
 
-import getpass
 import json
 import os
 import shutil
@@ -64,39 +63,6 @@ def wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError(f"no answer on port {port}: {log.read_text(errors='replace')[-2000:]}")
-
-
-@dataclass(frozen=True)
-class Ssh:
-    """An OpenSSH server: who may log in, and with which key."""
-
-    port: int
-    user: str
-    key: Path
-    host_key: Path
-
-
-@contextmanager
-def ssh_server(folder: Path) -> Iterator[Ssh]:
-    """OpenSSH's own server with a host key and a user key made for it."""
-    server = program("sshd", "openssh-server")
-    port, key, host_key = free_port(), folder / "user_key", folder / "host_key"
-    folder.mkdir(parents=True, exist_ok=True)
-    for one in (key, host_key):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(one)], check=True)
-    shutil.copy(f"{key}.pub", folder / "authorized")
-    config = folder / "sshd_config"
-    config.write_text(
-        f"Port {port}\nListenAddress {HOST}\nHostKey {host_key}\nAuthorizedKeysFile {folder / 'authorized'}\n"
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\n"
-        f"PermitRootLogin prohibit-password\nPidFile {folder / 'pid'}\nMaxStartups 100\n"
-        "Subsystem sftp internal-sftp\n"
-    )
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    words = [server, "-D", "-f", str(config), "-E", str(folder / "sshd.log")]
-    with running(words, port, folder / "sshd.out"):
-        yield Ssh(port, getpass.getuser(), key, host_key)
 
 
 @dataclass(frozen=True)

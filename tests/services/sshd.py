@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,12 +11,10 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from servers import free_port, program
 
 from detectnet.deploy.hosts import Host
 
-PROGRAM = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-INSTALL = "there is no OpenSSH server: sudo apt-get install openssh-server"
 CONFIG = """
 Port {port}
 ListenAddress 127.0.0.1
@@ -29,16 +26,10 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
+MaxStartups 100
 Subsystem sftp internal-sftp
 SetEnv {environment}
 """
-
-
-def needed():
-    """Skip where there is no server, unless the services were promised."""
-    if PROGRAM is None:
-        promised = os.environ.get("CI") or os.environ.get("DETECTNET_SERVICES") == "required"
-        (pytest.fail if promised else pytest.skip)(INSTALL)
 
 
 class Server:
@@ -48,12 +39,11 @@ class Server:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.program = program("sshd", "openssh-server")
         self.folder, self.home = folder, folder / "device"
         for name in ("host_key", "user_key", "other_key"):
             make_key(folder / name)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.known_hosts = folder / "known_hosts"
         self.know("host_key")
         self.host = Host(
@@ -83,7 +73,7 @@ class Server:
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         said = (self.folder / "sshd.log").open("w")
-        process = subprocess.Popen([PROGRAM, "-D", "-e", "-f", str(settings)], stderr=said)
+        process = subprocess.Popen([self.program, "-D", "-e", "-f", str(settings)], stderr=said)
         try:
             self._wait(process)
             yield process

@@ -11,7 +11,8 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from servers import HOST, s3_server, ssh_server, web_server
+from servers import HOST, s3_server, web_server
+from sshd import Server
 
 pytestmark = pytest.mark.slow
 
@@ -106,14 +107,22 @@ def test_a_folder(repository, tmp_path):
     travels(repository, clone_of(repository, tmp_path), str(tmp_path / "remote"))
 
 
+@pytest.fixture
+def ssh(tmp_path):
+    """OpenSSH's own server."""
+    (tmp_path / "ssh").mkdir()
+    server = Server(tmp_path / "ssh")
+    with server.running():
+        yield server
+
+
 def ssh_options(server):
-    return {"user": server.user, "keyfile": server.key, "allow_agent": "false"}
+    return {"user": server.host.user, "keyfile": server.folder / "user_key", "allow_agent": "false"}
 
 
-def test_ssh(repository, tmp_path):
-    with ssh_server(tmp_path / "ssh") as server:
-        url = f"ssh://{HOST}:{server.port}{tmp_path}/remote"
-        travels(repository, clone_of(repository, tmp_path), url, **ssh_options(server))
+def test_ssh(repository, ssh, tmp_path):
+    url = f"ssh://{HOST}:{ssh.port}{tmp_path}/remote"
+    travels(repository, clone_of(repository, tmp_path), url, **ssh_options(ssh))
 
 
 def test_s3(repository, tmp_path):
@@ -164,19 +173,16 @@ def kill_when(command, folder, reached):
     return killed
 
 
-def test_a_killed_push_and_a_killed_pull_go_on(repository, tmp_path):
+def test_a_killed_push_and_a_killed_pull_go_on(repository, ssh, tmp_path):
     clone, remote = clone_of(repository, tmp_path), tmp_path / "remote"
-    with ssh_server(tmp_path / "ssh") as server:
-        for one in (repository, clone):
-            add_folder(one, f"ssh://{HOST}:{server.port}{remote}", **ssh_options(server))
-        assert kill_when(
-            ["push", "-j", "1"], repository, lambda: remote.is_dir() and len(objects(remote)) > 5
-        )
-        assert 5 < len(objects(remote)) < SHARDS
-        assert "pushed" in dvc(repository, "push")
-        cache = clone / ".dvc/cache/files"
-        assert kill_when(["pull", "-j", "1"], clone, lambda: len(objects(cache)) > 5)
-        dvc(clone, "pull")
+    for one in (repository, clone):
+        add_folder(one, f"ssh://{HOST}:{ssh.port}{remote}", **ssh_options(ssh))
+    assert kill_when(["push", "-j", "1"], repository, lambda: len(objects(remote)) > 5)
+    assert 5 < len(objects(remote)) < SHARDS
+    assert "pushed" in dvc(repository, "push")
+    cache = clone / ".dvc/cache/files"
+    assert kill_when(["pull", "-j", "1"], clone, lambda: len(objects(cache)) > 5)
+    dvc(clone, "pull")
     assert contents(clone) == contents(repository)
 
 

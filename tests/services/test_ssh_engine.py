@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from sshd import Server, make_key, needed
+from sshd import Server, make_key
 
 import measure_engine
 from detectnet.contract import Contract
@@ -88,7 +88,6 @@ def bright_cells(path, bias=-10.0):
 
 @pytest.fixture
 def server(tmp_path):
-    needed()
     return Server(tmp_path)
 
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from detectnet.data.pictures import SUFFIXES
 from detectnet.errors import UserError
-from detectnet.files import PathLike
+from detectnet.files import PathLike, printable
 from detectnet.logs import log
-from detectnet.files import printable
 from detectnet.sources.naming import unique_stems
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
