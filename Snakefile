@@ -9,6 +9,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/arguments.smk"
 include: "rules/sources.smk"
 include: "rules/kitti.smk"
 include: "rules/resize.smk"

@@ -212,29 +212,6 @@ def ablation_files(wildcards):
     return rules.tabulate_ablation.output
 
 
-def pruning_arguments(wildcards):
-    """A function, because names of layers are text of the config and may hold anything."""
-    wanted = CONFIG["prune"]
-    limits = [(f"max-{name}", limit) for name, limit in (wanted["budget"] or {}).items()]
-    norms = [(name, wanted[name]) for name in ("ratio", "threshold") if wanted[name] is not None]
-    given = [
-        *(limits or norms),
-        *((name, wanted[name]) for name in ("normalizer", "equalization") if not limits),
-        *((name, wanted[name]) for name in ("granularity", "minimum")),
-        *(("exclude", layer) for layer in wanted["exclude"]),
-    ]
-    return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given)
-
-
-def calibration_arguments():
-    """What a budget measures sensitivity with, but for the records."""
-    wanted = CONFIG["prune"]
-    if not wanted["budget"]:
-        return ""
-    recalibrate = "" if wanted["recalibrate"] else " --no-recalibrate"
-    return f"--calibration-pictures {wanted['calibration_pictures']}{recalibrate}"
-
-
 def entry_of(wildcards, *keys):
     """The named keys of a source's entry, as a word of the shell; others do not matter to the rule."""
     entry = CONFIG["sources"][wildcards.source]
@@ -244,12 +221,6 @@ def entry_of(wildcards, *keys):
 def converted(wildcards):
     """How a source is converted."""
     return entry_of(wildcards, "adapter", "classes", "options", "video_pattern", "unlabelled")
-
-
-def pretrained_arguments(wildcards):
-    """Where the weights to start from are; their name is the rule's output."""
-    given = CONFIG["pretrained"] or {}
-    return [f"--{key} {shlex.quote(given[key])}" for key in ("file", "url", "sha256") if key in given]
 
 
 def place(wildcards, output):

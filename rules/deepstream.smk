@@ -1,21 +1,6 @@
 # ONNX and its contract -> a folder in which deepstream-app runs.
 
 
-def stream_arguments(wildcards):
-    """What the app plays and shows; a function, because the address may hold braces."""
-    wanted = CONFIG["deepstream"]
-    words = [
-        f"--uri {shlex.quote(wanted['uri'])}",
-        f"--sink {wanted['sink']}",
-        f"--tracker {wanted['tracker']}",
-    ]
-    numbers = [
-        f"--{name.replace('_', '-')} {wanted[name]}" for name in ("width", "height", "frame_rate", "interval")
-    ]
-    flags = ["--kitti" if wanted["kitti"] else "", "" if wanted["display"] else "--no-display"]
-    return " ".join(filter(None, [*words, *numbers, *flags]))
-
-
 rule write_deepstream:
     input:
         library("write_deepstream"),

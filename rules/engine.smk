@@ -2,30 +2,6 @@
 DEVICE_SCRIPTS = sorted(str(path) for path in (SCRIPTS / "device").glob("*.py"))
 
 
-def device_arguments(wildcards, output):
-    """How a device is reached; not recorded (see `spec_file`): what it built is the same from anywhere."""
-    wanted = CONFIG["engine"][wildcards.backend]
-    given = {name: wanted[name] for name in ("host", "port", "user", "key_file", "known_hosts", "folder")}
-    return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
-        for name, value in given.items()
-        if value is not None
-    )
-
-
-def built_on_device(wildcards):
-    """What decides a device's engine."""
-    wanted = CONFIG["engine"][wildcards.backend]
-    return f"--precision {wanted['precision']} --workspace-mb {wanted['workspace_mb']}"
-
-
-def rtx_arguments():
-    """What decides the engine of TensorRT-RTX."""
-    wanted = CONFIG["engine"]["rtx"]
-    cards = " ".join(map(str, wanted["compute_capabilities"]))
-    return f"--precision {wanted['precision']} --compute-capability {cards}"
-
-
 rule build_engine:
     input:
         library("build_engine"),

@@ -18,32 +18,6 @@ ENGINE_STAGES = {"engine": f"{RESULTS}/engine/{backend}/outputs.npz" for backend
 METRICS_FILES = ["metrics.json", "pictures.csv", "detections.csv", "ground_truth.csv", "pr_curve.csv"]
 
 
-def unseen_arguments(wildcards):
-    """The records on which false alarms are counted; an engine was not shown their pictures."""
-    shown = unseen_shards() if wildcards.stage != "engine" else []
-    return f"--unseen {' '.join(shown)}" if shown else ""
-
-
-def original_pictures(wildcards):
-    """The manifests of the pictures before they were resized, where DeepStream is looked at."""
-    wanted = SOURCES if wildcards.stage in DEEPSTREAM_STAGES else []
-    return expand("data/kitti/{source}/manifest.csv", source=wanted)
-
-
-def deepstream_arguments(wildcards):
-    """What of DeepStream a stage is evaluated with.
-
-    The size of the stream is no matter of the retrained network's, whose thresholds go into the export.
-    """
-    if wildcards.stage not in DEEPSTREAM_STAGES:
-        return ""
-    wanted = CONFIG["deepstream"]
-    goal = wanted["goal"]
-    text = goal if isinstance(goal, str) else "".join(f"{name}={value}" for name, value in goal.items())
-    frame = "" if wildcards.stage == "retrain" else f" --frame {wanted['width']} {wanted['height']}"
-    return f"--deepstream data/kitti --goal {text} --cluster-mode {wanted['cluster_mode']}{frame}"
-
-
 rule evaluate_detector:
     input:
         library("evaluate_detector"),

@@ -251,7 +251,11 @@ def configured(project, key, value):
         ("infer.again", "data/clips/passing_cars.mp4", {"infer_pictures"}),
         ("export.parity_pictures", 4, AFTER_EXPORT | {"export_onnx"}),
         ("export.preprocess", "embedded", AFTER_EXPORT | {"export_onnx"}),
-        ("deepstream.width", 1280, {"evaluate_detector", "write_deepstream", "build_report"}),
+        (
+            "deepstream.width",
+            1280,
+            {"evaluate_detector", "write_deepstream", "build_report", "summarise_metrics"},
+        ),
         ("deepstream.goal", {"recall": 0.9}, AFTER_EXPORT | {"export_onnx"}),
         ("report.title", "Plates", ALWAYS),
         ("mirror", "/nowhere", set()),

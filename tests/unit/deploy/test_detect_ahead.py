@@ -78,6 +78,7 @@ def test_closing_the_newest_ends_the_thread():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decoding")]
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_waits_for_the_end_of_the_block():
     done = []
     with pytest.raises(KeyboardInterrupt):
@@ -90,6 +91,7 @@ def test_ctrl_c_waits_for_the_end_of_the_block():
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_error_within_the_block_leaves_ctrl_c_as_it_was():
     with pytest.raises(ValueError, match="own"), held_back():
         raise ValueError("own")

@@ -103,6 +103,7 @@ def test_a_frame_that_cannot_be_decoded_is_counted_and_listed(caplog):
     assert "ends before" not in caplog.text
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_a_whole_video_and_whole_labels(model, tmp_path):
     video = write_video(tmp_path / "long.mp4", FRAMES * 60)
     out = tmp_path / "out"
