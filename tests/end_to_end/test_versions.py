@@ -52,7 +52,9 @@ def describe_tiny(folder):
     """DVC's files of the real run, for the tiny one."""
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
         text = (ROOT / name).read_text()
-        text = re.sub(r" *- config/(corrections|splits)/plates.csv\n", "", text)
+        # The tiny run has neither corrections nor a frozen split, and is pruned without a budget.
+        absent = "config/(corrections|splits)/plates|results/plates/prune/sensitivity"
+        text = re.sub(rf" *- ({absent})\.csv.*\n", "", text)
         for place in ("results", "specs"):
             text = text.replace(f"{place}/plates", f"{place}/tiny")
         text = text.replace("config/plates.yaml", TINY).replace("--run plates", "--run tiny")
