@@ -50,6 +50,7 @@ RUN = CONFIG["run"]
 RESULTS = f"results/{RUN}"
 LOGS = f"logs/{RUN}"
 DEVICE_BACKENDS = ("nano", "tensorrt")
+DEVICES = [backend for backend in CONFIG["engine"]["backends"] if backend in DEVICE_BACKENDS]
 BENCHMARKS = f"benchmarks/{RUN}"
 SOURCES = sorted(CONFIG["sources"])
 TRAINED = [name for name in SOURCES if CONFIG["sources"][name]["train"]]
@@ -64,7 +65,7 @@ os.environ.update(DETECTNET_MIRROR=CONFIG["mirror"] or "")
 
 wildcard_constraints:
     source="|".join(SOURCES),
-    stage="train|prune|retrain|onnx|engine",
+    stage="|".join(["train", "prune", "retrain", "onnx", *(["engine"] if DEVICES else [])]),
     name="[A-Za-z0-9_-]+",
 
 
@@ -148,14 +149,9 @@ def engines_in_all():
     return expand(f"{RESULTS}/engine/{{backend}}/build.json", backend=built)
 
 
-def engines_that_run():
-    """Backends whose engine is built on its device and runs there."""
-    return [backend for backend in CONFIG["engine"]["backends"] if backend in DEVICE_BACKENDS]
-
-
 def engine_files():
     """What an engine that runs leaves beside itself, and its metrics; those of the first in the config."""
-    run = expand(f"{RESULTS}/engine/{{backend}}/benchmark.json", backend=engines_that_run())
+    run = expand(f"{RESULTS}/engine/{{backend}}/benchmark.json", backend=DEVICES)
     return [*run, *([f"{RESULTS}/engine/evaluation/metrics.json"] if run else [])]
 
 

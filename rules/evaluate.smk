@@ -14,7 +14,7 @@ EVALUATION_MESSAGES = [
 # What is deployed is looked at as DeepStream does, too; comparing trainings does not need it.
 DEEPSTREAM_STAGES = [stage for stage in MODELS if stage not in ("train", "prune")]
 # An engine answers the pictures that it ran on and nothing else.
-ENGINE_STAGES = {"engine": f"{RESULTS}/engine/{backend}/outputs.npz" for backend in engines_that_run()[:1]}
+ENGINE_STAGES = {"engine": f"{RESULTS}/engine/{backend}/outputs.npz" for backend in DEVICES[:1]}
 METRICS_FILES = ["metrics.json", "pictures.csv", "detections.csv", "ground_truth.csv", "pr_curve.csv"]
 
 

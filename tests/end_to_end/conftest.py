@@ -1,24 +1,17 @@
 """A tiny but complete run: a copy of the project, a small network, two dozen rendered scenes."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from calling import call
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "config/tiny.yaml"
 STAGES = ("train", "prune", "retrain", "onnx")
-
-
-def environment() -> dict[str, str]:
-    """This interpreter's programs first, as ``uv run`` does it."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 class Project:
@@ -32,18 +25,7 @@ class Project:
 
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run Snakemake with the tiny config; its screen output, whole."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=900,
-        )
-        assert not check or done.returncode == 0, done.stdout[-6000:]
-        return done.stdout
+        return call(self.folder, *self.command(*arguments), check=check, seconds=900)
 
     def planned(self, *arguments: str) -> set[str]:
         """Names of the rules that a run would execute now, named targets left out."""

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import environment
+from calling import environment
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import ROOT, environment
+from calling import environment
+from conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [

@@ -3,10 +3,10 @@
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from conftest import TINY, Project, copy_project, environment
+from calling import environment
+from conftest import TINY, Project, copy_project
 from slurm import Cluster, slurm_cluster
 
 pytestmark = pytest.mark.slow
@@ -65,15 +65,3 @@ def test_a_cluster_makes_the_same_records_though_a_job_is_cancelled(cluster, fin
     cancel.join()
     assert "Trying to restart job" in said
     assert records(project) == records(finished)
-
-
-def test_profiles_share_what_every_run_needs():
-    """A workflow profile replaces the default one, so each must hold these keys itself."""
-    import yaml
-
-    shared = ("rerun-incomplete", "max-checksum-file-size")
-    profiles = Path(__file__).resolve().parents[2] / "profiles"
-    read = [yaml.safe_load(path.read_text()) for path in sorted(profiles.glob("*/config.yaml"))]
-    assert len(read) >= 2
-    for key in shared:
-        assert len({one[key] for one in read}) == 1

@@ -3,11 +3,11 @@
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, Project, environment
+from calling import call, git
+from conftest import ROOT, TINY, Project
 
 pytestmark = pytest.mark.slow
 
@@ -22,26 +22,6 @@ FROM_KITTI = {
     "retrain_detector",
     "build_report",
 }
-
-
-def call(folder, *words, check=True):
-    """Run a command of the environment; what it says."""
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert not check or done.returncode == 0, f"{words}: {done.stdout[-3000:]}"
-    return done.stdout
-
-
-def git(folder, *words):
-    return call(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", *words)
 
 
 def restore(project, check=True):
@@ -137,7 +117,7 @@ def test_what_is_asked_for_and_was_not_pulled_is_made(clone):
     assert clone.planned("deepstream") == {"write_deepstream"}
 
 
-def test_a_bare_touch_is_not_needed_and_without_restoring_jobs_run(clone):
+def test_without_its_lineage_a_pulled_run_would_be_made_again(clone):
     """The lineage is what makes the difference; without it Snakemake trusts times alone."""
     pull(clone)
     os.utime(clone.folder / "scripts" / "build_report.py")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from servers import free_port, program
+from servers import free_port, program, running
 
 from detectnet.deploy.hosts import Host
 
@@ -72,24 +70,9 @@ class Server:
         settings.write_text(CONFIG.format(port=self.port, folder=self.folder, environment=listed))
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
-        said = (self.folder / "sshd.log").open("w")
-        process = subprocess.Popen([self.program, "-D", "-e", "-f", str(settings)], stderr=said)
-        try:
-            self._wait(process)
+        words = [self.program, "-D", "-e", "-f", str(settings)]
+        with running(words, self.port, self.folder / "sshd.log") as process:
             yield process
-        finally:
-            process.terminate()
-            process.wait(10)
-            said.close()
-
-    def _wait(self, process: subprocess.Popen) -> None:
-        for _ in range(100):
-            assert process.poll() is None, (self.folder / "sshd.log").read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError((self.folder / "sshd.log").read_text())
 
 
 def make_key(path: Path, passphrase: str = "") -> None:

@@ -5,12 +5,12 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from hashlib import md5
 from pathlib import Path
 
 import pytest
+from calling import call, environment, git
 from servers import HOST, s3_server, web_server
 from sshd import Server
 
@@ -19,33 +19,8 @@ pytestmark = pytest.mark.slow
 SHARDS = 60
 
 
-def environment():
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
-
-
 def dvc(folder, *words, check=True):
-    done = subprocess.run(
-        ["dvc", *words],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert not check or done.returncode == 0, done.stdout[-3000:]
-    return done.stdout
-
-
-def git(folder, *words):
-    subprocess.run(
-        ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", *words],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
+    return call(folder, "dvc", *words, check=check)
 
 
 def make_repository(folder, seed=1):

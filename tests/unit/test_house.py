@@ -101,3 +101,11 @@ def test_modules_and_functions_stay_small(path):
             body = node.end_lineno - node.lineno + 1
             docstring = len((ast.get_docstring(node, clean=False) or "").splitlines())
             assert body - docstring <= 50, f"{node.name} has {body - docstring} lines"
+
+
+def test_profiles_share_what_every_run_needs():
+    """A workflow profile replaces the default one, so each must hold these keys itself."""
+    read = [yaml.safe_load(path.read_text()) for path in sorted(ROOT.glob("profiles/*/config.yaml"))]
+    assert len(read) >= 2
+    for key in ("rerun-incomplete", "max-checksum-file-size"):
+        assert len({one[key] for one in read}) == 1

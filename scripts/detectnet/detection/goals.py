@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,13 @@ from detectnet.errors import UserError
 
 F1, PRECISION, RECALL = "f1", "precision", "recall"
 ALLOWED = ("f1", "precision=0.95", "recall=0.9")
+FIGURES = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "false_alarms_per_image": "false alarms per empty picture",
+}
+"""What is told of an operating point, and how it is called."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +71,10 @@ class Goal:
     def to_json(self) -> str | dict[str, float]:
         """As the config has it: ``"f1"`` or ``{"precision": 0.95}``."""
         return self.kind if self.kind == F1 else {self.kind: self.least}
+
+
+def in_words(goal: str | Mapping[str, float]) -> str:
+    """A goal as ``to_json`` has it, for sentences: ``the best F1`` or ``a precision of 0.95``."""
+    if isinstance(goal, str):
+        return "the best F1"
+    return " and ".join(f"a {name} of {value:g}" for name, value in goal.items())

@@ -8,15 +8,10 @@ from typing import Any
 import pandas as pd
 
 from detectnet.detection.deepstream_views import CLUSTERING
+from detectnet.detection.goals import FIGURES, in_words
 from detectnet.report.results import Stage
 
 VIEW = ("scaling", "frame")
-FIGURES = {
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "false_alarms_per_image": "false alarms per empty picture",
-}
 
 
 def content(stages: Sequence[Stage]) -> dict[str, Any] | None:
@@ -33,7 +28,7 @@ def content(stages: Sequence[Stage]) -> dict[str, Any] | None:
     chosen = next((one["deepstream"] for _, one in known if one["deepstream"]["goal"]), None)
     return {
         "rows": pd.DataFrame([row for name, one in known for row in _rows(name, one["results"])]),
-        "goal": None if chosen is None else _goal(chosen["goal"]),
+        "goal": None if chosen is None else in_words(chosen["goal"]),
         "chosen": None if chosen is None else pd.DataFrame(_chosen(chosen)),
         "measured": pd.DataFrame(
             [
@@ -85,9 +80,3 @@ def _choice(chosen: Mapping[str, Any]) -> dict[str, str]:
 
 def _figures(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {shown: measured[name] for name, shown in FIGURES.items()}
-
-
-def _goal(goal: str | Mapping[str, float]) -> str:
-    if isinstance(goal, str):
-        return "the best F1"
-    return " and ".join(f"a {name} of {value:g}" for name, value in goal.items())

@@ -8,6 +8,9 @@ from typing import Any
 from detectnet.files import PathLike, read_json
 
 _PREDICTED = ("gflop", "predicted_ms")
+_CALLED = ("ap", "clustering", "mode", "scaling", "frame")
+"""What a row is called by; the last three are DeepStream's."""
+_POINT = ("precision", "recall", "false_alarms_per_image")
 
 
 def summary(metrics: Sequence[PathLike], latency: PathLike) -> dict[str, dict[str, Any]]:
@@ -18,8 +21,9 @@ def summary(metrics: Sequence[PathLike], latency: PathLike) -> dict[str, dict[st
         latency: ``latency.json``.
 
     Returns:
-        of each stage ``mAP`` (the deployed row), ``mAP_all_sizes``, ``mAP_iou_0.7``, ``precision`` and
-        ``recall`` at the best F1, ``false_alarms_per_image`` there; all fractions 0..1 but the last.
+        of each stage ``mAP``, ``mAP_iou_0.7``, ``mAP_all_sizes``, ``precision`` and ``recall`` at the best
+        F1 and ``false_alarms_per_image`` there, all of the headline's clustering, so that stages can be
+        compared; and of one that DeepStream was looked at for ``deepstream``: the same of the deployed mode.
 
     Raises:
         UserError: a file is missing or is no JSON.
@@ -33,15 +37,19 @@ def summary(metrics: Sequence[PathLike], latency: PathLike) -> dict[str, dict[st
 
 
 def _stage(content: dict[str, Any]) -> dict[str, Any]:
-    deployed = content["deployed"]
+    made = {**_figures(content, "headline"), "mAP_all_sizes": content["all_sizes"]["mAP"]}
+    if content["deployed"]["clustering"] != content["headline"]["clustering"]:
+        made["deepstream"] = _figures(content, "deployed")
+    return made
+
+
+def _figures(content: dict[str, Any], which: str) -> dict[str, Any]:
+    """AP of the rows that are called as this one, and its operating point."""
+    point = content[which]
+    same = [row for row in content["results"] if all(row.get(name) == point.get(name) for name in _CALLED)]
+    average = {row["iou"]: row["mAP"] for row in same}
     return {
-        "mAP": content["mAP"],
-        "mAP_all_sizes": content["all_sizes"]["mAP"],
-        "mAP_iou_0.7": _at(content, deployed["clustering"], 0.7),
-        **{name: deployed[name] for name in ("precision", "recall", "false_alarms_per_image")},
+        "mAP": average.get(0.5),
+        "mAP_iou_0.7": average.get(0.7),
+        **{name: point[name] for name in _POINT},
     }
-
-
-def _at(content: dict[str, Any], clustering: str, iou: float) -> float | None:
-    rows = (row for row in content["results"] if row["ap"] == "correct" and row["clustering"] == clustering)
-    return next((row["mAP"] for row in rows if row["iou"] == iou), None)

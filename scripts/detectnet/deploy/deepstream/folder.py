@@ -14,18 +14,13 @@ from detectnet.deploy.deepstream.groups import rendered
 from detectnet.deploy.deepstream.nvinfer import batch_of, clustering_of, infer_text
 from detectnet.deploy.deepstream.stream import StreamSettings
 from detectnet.detection.collecting import HEADLINE_IOU
+from detectnet.detection.goals import FIGURES, in_words
 from detectnet.detection.settings import DeepStreamClustering
 from detectnet.errors import UserError
 from detectnet.files import PathLike, atomic_path, read_json, write_text
 from detectnet.logs import log
 
 APP_FILE = "config_deepstream.txt"
-_FIGURES = {
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall",
-    "false_alarms_per_image": "false alarms per empty picture",
-}
 
 
 def write_folder(
@@ -91,10 +86,10 @@ def figures_of(contract: Contract, metrics_path: PathLike) -> str | None:
         return None
     numbers = ", ".join(
         f"{shown} {'unknown' if expected.get(name) is None else format(expected[name], '.3f')}"
-        for name, shown in _FIGURES.items()
+        for name, shown in FIGURES.items()
     )
     return (
-        f"Thresholds chosen for {_goal(summary.get('goal'))}; at IoU {HEADLINE_IOU:g} on validation pictures "
+        f"Thresholds chosen for {in_words(summary['goal'])}; at IoU {HEADLINE_IOU:g} on validation pictures "
         f"that did not choose: {numbers}."
     )
 
@@ -102,12 +97,6 @@ def figures_of(contract: Contract, metrics_path: PathLike) -> str | None:
 def _plain(chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The same settings, with every default filled in."""
     return {name: DeepStreamClustering.from_dict(one).to_dict() for name, one in chosen.items()}
-
-
-def _goal(goal: Any) -> str:
-    if isinstance(goal, Mapping):
-        return " and ".join(f"a {name} of {value:g}" for name, value in goal.items())
-    return "the best F1"
 
 
 def _readme(contract: Contract, stream: StreamSettings, figures: str | None) -> str:
