@@ -289,7 +289,7 @@ def test_the_expected_figures_stand_beside_the_thresholds_that_gave_them(tmp_pat
     out, *_ = written(tmp_path, wanted, metrics=metrics)
     head = (out / "config_infer_primary.txt").read_text().split("[property]")[0]
     assert "for a precision of 0.95; at IoU 0.5" in head
-    figures = "F1 0.818, precision 0.900, recall 0.750, false alarms per empty picture unknown."
+    figures = "precision 0.900, recall 0.750, F1 0.818, false alarms per empty picture unknown."
     assert figures in head
     assert figures in (out / "README.md").read_text()
 
